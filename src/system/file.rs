@@ -1,0 +1,155 @@
+//! Contents and extended attributes of files that are open.
+//!
+//! Reading goes by the data a file has: asking for it (`SEEK_DATA`, lseek(2)) waits until a write that is under way is
+//! through, and holes stay holes. All sizes are bounds the caller gives, never what the file says by now.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use rustix::fs::{SeekFrom, XattrFlags};
+use rustix::io::Errno;
+
+/// So that a long copy can be stopped.
+const PIECE: u64 = 16 << 20;
+/// Larger than any attribute value the kernel takes (`XATTR_SIZE_MAX`, linux/limits.h).
+const LARGEST_ATTRIBUTE: usize = 64 << 10;
+
+/// A run of bytes that is no hole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    pub offset: u64,
+    pub length: u64,
+}
+
+/// The data of the first `size` bytes of `file`.
+pub fn segments(file: BorrowedFd<'_>, size: u64) -> io::Result<Vec<Segment>> {
+    let mut segments = Vec::new();
+    let mut position = 0;
+    while position < size {
+        let offset = match rustix::fs::seek(file, SeekFrom::Data(position)) {
+            Ok(offset) if offset < size => offset,
+            Ok(_) | Err(Errno::NXIO) => break,
+            Err(error) => return Err(error.into()),
+        };
+        let end = match rustix::fs::seek(file, SeekFrom::Hole(offset)) {
+            Ok(end) => end.min(size),
+            // Truncated since; what is left is read and found short.
+            Err(Errno::NXIO) => size,
+            Err(error) => return Err(error.into()),
+        };
+        segments.push(Segment {
+            offset,
+            length: end - offset,
+        });
+        position = end;
+    }
+    Ok(segments)
+}
+
+/// Fills `buffer` from `offset`; returns fewer bytes only where the file ends.
+pub fn read_at(file: BorrowedFd<'_>, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match rustix::io::pread(file, &mut buffer[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(filled)
+}
+
+/// Writes all of `bytes` at `offset`.
+pub fn write_at(file: BorrowedFd<'_>, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::pwrite(file, bytes, offset) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => {
+                bytes = &bytes[count..];
+                offset += count as u64;
+            }
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Copies one segment inside the kernel, sharing extents where the file system can; `check` is asked between pieces.
+/// Returns the bytes copied, fewer only where the source ends.
+pub fn copy_segment<E: From<io::Error>>(
+    from: BorrowedFd<'_>,
+    to: BorrowedFd<'_>,
+    segment: Segment,
+    check: &mut dyn FnMut() -> Result<(), E>,
+) -> Result<u64, E> {
+    let mut copied = 0;
+    while copied < segment.length {
+        check()?;
+        let length = PIECE.min(segment.length - copied);
+        let count = copy_piece(from, to, segment.offset + copied, length)?;
+        if count == 0 {
+            break;
+        }
+        copied += count;
+    }
+    Ok(copied)
+}
+
+fn copy_piece(
+    from: BorrowedFd<'_>,
+    to: BorrowedFd<'_>,
+    offset: u64,
+    length: u64,
+) -> io::Result<u64> {
+    let (mut read, mut written) = (offset, offset);
+    let wanted = usize::try_from(length).unwrap_or(usize::MAX);
+    match rustix::fs::copy_file_range(from, Some(&mut read), to, Some(&mut written), wanted) {
+        Ok(count) => Ok(count as u64),
+        Err(Errno::INTR) => copy_piece(from, to, offset, length),
+        Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {
+            copy_through_memory(from, to, offset, wanted)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn copy_through_memory(
+    from: BorrowedFd<'_>,
+    to: BorrowedFd<'_>,
+    offset: u64,
+    length: usize,
+) -> io::Result<u64> {
+    let mut buffer = vec![0; length];
+    let count = read_at(from, &mut buffer, offset)?;
+    write_at(to, &buffer[..count], offset)?;
+    Ok(count as u64)
+}
+
+/// The value of an extended attribute, `None` where there is none (or the file system knows none).
+pub fn attribute(file: BorrowedFd<'_>, name: &str) -> io::Result<Option<Vec<u8>>> {
+    let mut value = [0; 256];
+    match rustix::fs::fgetxattr(file, name, &mut value) {
+        Ok(length) => Ok(Some(value[..length].to_vec())),
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(None),
+        Err(Errno::RANGE) => long_attribute(file, name).map(Some),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn long_attribute(file: BorrowedFd<'_>, name: &str) -> io::Result<Vec<u8>> {
+    let mut value = vec![0; LARGEST_ATTRIBUTE];
+    let length = rustix::fs::fgetxattr(file, name, &mut value[..])?;
+    value.truncate(length);
+    Ok(value)
+}
+
+pub fn set_attribute(file: BorrowedFd<'_>, name: &str, value: &[u8]) -> io::Result<()> {
+    Ok(rustix::fs::fsetxattr(
+        file,
+        name,
+        value,
+        XattrFlags::empty(),
+    )?)
+}

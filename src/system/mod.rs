@@ -1,0 +1,14 @@
+//! The operating system, made safe: every raw call and every `unsafe` block of the program is in this folder.
+//!
+//! What is here knows nothing of containers. Names are bytes, descriptors close themselves, and nothing follows a
+//! symbolic link unless its name says so.
+
+pub mod clock;
+pub mod file;
+pub mod lock;
+pub mod mounts;
+pub mod process;
+pub mod signals;
+pub mod sync;
+pub mod text;
+pub mod tree;

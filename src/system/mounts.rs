@@ -1,0 +1,97 @@
+//! What is mounted where, as `proc_pid_mountinfo(5)` tells.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+/// One line of a mountinfo file.
+#[derive(Debug, PartialEq, Eq)]
+pub struct MountEntry {
+    /// The directory of the file system that is the mount's root.
+    pub root: PathBuf,
+    pub mount_point: PathBuf,
+    pub kind: String,
+    /// Options of the file system itself, not of this mount.
+    pub options: Vec<OsString>,
+}
+
+impl MountEntry {
+    /// The value of the option `NAME=value`.
+    pub fn option(&self, name: &str) -> Option<PathBuf> {
+        self.options.iter().find_map(|option| {
+            let value = option
+                .as_encoded_bytes()
+                .strip_prefix(name.as_bytes())?
+                .strip_prefix(b"=")?;
+            Some(OsString::from_vec(value.to_vec()).into())
+        })
+    }
+
+    pub fn has_option(&self, name: &str) -> bool {
+        self.options.iter().any(|option| option == name)
+    }
+}
+
+/// The mounts that process `pid` sees, in the order in which they were mounted.
+pub fn mounts_of(pid: u32) -> io::Result<Vec<MountEntry>> {
+    let text = fs::read(format!("/proc/{pid}/mountinfo"))?;
+    Ok(text
+        .split(|byte| *byte == b'\n')
+        .filter_map(parse)
+        .collect())
+}
+
+fn parse(line: &[u8]) -> Option<MountEntry> {
+    let mut fields = line.split(|byte| *byte == b' ');
+    let root = fields.nth(3)?;
+    let mount_point = fields.next()?;
+    let mut after_separator = fields.skip_while(|field| field != b"-").skip(1);
+    let kind = after_separator.next()?;
+    let options = after_separator.nth(1)?;
+    Some(MountEntry {
+        root: unescape(root).into(),
+        mount_point: unescape(mount_point).into(),
+        kind: String::from_utf8_lossy(kind).into_owned(),
+        options: options.split(|byte| *byte == b',').map(unescape).collect(),
+    })
+}
+
+/// Undoes the octal escapes (`\040`) of blanks, backslashes and the like.
+pub fn unescape(text: &[u8]) -> OsString {
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&byte, tail)) = rest.split_first() {
+        let escaped = (byte == b'\\').then(|| octal(tail)).flatten();
+        plain.push(escaped.unwrap_or(byte));
+        rest = if escaped.is_some() { &tail[3..] } else { tail };
+    }
+    OsString::from_vec(plain)
+}
+
+fn octal(text: &[u8]) -> Option<u8> {
+    let digits = std::str::from_utf8(text.get(..3)?).ok()?;
+    u8::from_str_radix(digits, 8).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_with_optional_fields_and_escapes_is_read() {
+        let line = b"36 35 98:0 / /mnt\\0402 rw,noatime master:1 shared:2 - overlay overlay rw,upperdir=/a\\134b/fs,redirect_dir=on";
+        let mount = parse(line).unwrap();
+        assert_eq!(mount.mount_point, PathBuf::from("/mnt 2"));
+        assert_eq!(mount.kind, "overlay");
+        assert_eq!(mount.option("upperdir"), Some(PathBuf::from("/a\\b/fs")));
+        assert!(mount.has_option("redirect_dir=on"));
+    }
+
+    #[test]
+    fn nonsense_is_no_mount() {
+        assert_eq!(parse(b""), None);
+        assert_eq!(parse(b"36 35 98:0 / /mnt rw"), None);
+    }
+}

@@ -1,0 +1,130 @@
+//! Signals as questions: nothing is interrupted in the middle, long work asks `check` and unwinds through its guards.
+//!
+//! From `take_over` on, the signals that end a process are blocked in every thread and waited for by one of ours. The
+//! first makes `check` fail; a second ends the process at once (the watchdog then thaws). A signal that was ignored
+//! when we were started, as under nohup(1), stays ignored. Stop signals (Ctrl-Z) are left alone but for `HeldStops`.
+
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use anyhow::{Context, Result};
+use nix::libc;
+use nix::sys::signal::{SigHandler, SigSet, Signal};
+
+static CAUGHT: AtomicI32 = AtomicI32::new(0);
+
+const ENDING: [Signal; 4] = [
+    Signal::SIGINT,
+    Signal::SIGTERM,
+    Signal::SIGHUP,
+    Signal::SIGQUIT,
+];
+const STOPPING: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU];
+
+/// A signal asked us to stop.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopped {
+    signal: i32,
+}
+
+impl std::fmt::Display for Stopped {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = Signal::try_from(self.signal).map_or("a signal", Signal::as_str);
+        write!(formatter, "stopped by {name}")
+    }
+}
+
+impl std::error::Error for Stopped {}
+
+/// Fails once a signal has asked us to stop.
+///
+/// # Errors
+/// [`Stopped`], with the signal.
+pub fn check() -> std::result::Result<(), Stopped> {
+    match CAUGHT.load(Ordering::Relaxed) {
+        0 => Ok(()),
+        signal => Err(Stopped { signal }),
+    }
+}
+
+/// Begins to collect signals. To be called once, before any other thread exists.
+pub fn take_over() -> Result<()> {
+    // SAFETY: ignoring is no handler; a closed pipe then fails the write instead of ending us without clean-up.
+    unsafe { nix::sys::signal::signal(Signal::SIGPIPE, SigHandler::SigIgn) }
+        .context("ignoring SIGPIPE")?;
+    let ending = ending_signals();
+    ending.thread_block().context("blocking signals")?;
+    set_of(&STOPPING)
+        .thread_block()
+        .context("blocking stop signals")?;
+    std::thread::Builder::new()
+        .name("signals".into())
+        .spawn(move || collect(&ending))
+        .context("starting the thread that waits for signals")?;
+    Ok(())
+}
+
+/// Lets Ctrl-Z stop us from here on. Threads started before keep it blocked, so that the main thread alone decides.
+pub fn allow_stops() -> Result<()> {
+    set_of(&STOPPING)
+        .thread_unblock()
+        .context("unblocking stop signals")
+}
+
+/// Blocks all of them for good, as a watchdog must outlive what ends its parent.
+pub fn block_all() -> Result<()> {
+    SigSet::all().thread_block().context("blocking signals")
+}
+
+/// While this lives, the main thread cannot be stopped by a terminal.
+pub struct HeldStops(());
+
+impl HeldStops {
+    pub fn new() -> Result<Self> {
+        set_of(&STOPPING)
+            .thread_block()
+            .context("blocking stop signals")?;
+        Ok(Self(()))
+    }
+}
+
+impl Drop for HeldStops {
+    fn drop(&mut self) {
+        // It worked when they were blocked, with the same set.
+        let _ = allow_stops();
+    }
+}
+
+/// Ends this process by the signal that stopped it, so that a shell sees what happened. Returns where it may not.
+pub fn die_of(stopped: Stopped) {
+    if let Ok(signal) = Signal::try_from(stopped.signal) {
+        let _ = SigSet::from(signal).thread_unblock();
+        let _ = nix::sys::signal::raise(signal);
+    }
+}
+
+fn collect(ending: &SigSet) {
+    while let Ok(signal) = ending.wait() {
+        if CAUGHT.swap(signal as i32, Ordering::Relaxed) != 0 {
+            std::process::exit(128 + signal as i32);
+        }
+    }
+}
+
+fn ending_signals() -> SigSet {
+    ENDING
+        .into_iter()
+        .filter(|signal| !is_ignored(*signal))
+        .collect()
+}
+
+fn set_of(signals: &[Signal]) -> SigSet {
+    signals.iter().copied().collect()
+}
+
+fn is_ignored(signal: Signal) -> bool {
+    let mut current = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: a null new action only reads; the old one is written to memory of the right type and size.
+    let answer = unsafe { libc::sigaction(signal as i32, std::ptr::null(), current.as_mut_ptr()) };
+    // SAFETY: a zeroed sigaction is a valid value, whether or not the call has overwritten it.
+    answer == 0 && unsafe { current.assume_init() }.sa_sigaction == libc::SIG_IGN
+}

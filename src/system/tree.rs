@@ -1,0 +1,100 @@
+//! Directory trees that somebody hostile may be changing while we walk them as root.
+//!
+//! Every path starts at a descriptor of the tree's root and is resolved beneath it, through no symbolic link and across
+//! no mount (openat2(2)); one descriptor at a time is open however deep the tree. A path that is longer than the
+//! kernel takes is an error: no image could be unpacked with it either.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
+
+const BENEATH: ResolveFlags = ResolveFlags::BENEATH
+    .union(ResolveFlags::NO_SYMLINKS)
+    .union(ResolveFlags::NO_XDEV);
+const DIRECTORY: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+/// What makes an inode distinguishable from its own past: see `capture::scan::Signature`.
+const WANTED: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::BTIME);
+
+/// The root directory of a tree.
+pub struct Tree {
+    root: OwnedFd,
+}
+
+impl Tree {
+    /// Opens the directory `path`, which the caller vouches for.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let root = rustix::fs::openat(CWD, path, DIRECTORY, Mode::empty())?;
+        Ok(Self { root })
+    }
+
+    pub fn root(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
+    }
+
+    /// Opens the directory `path` beneath the root; the empty path is the root itself.
+    pub fn directory(&self, path: &[u8]) -> io::Result<OwnedFd> {
+        let path = if path.is_empty() { b"." } else { path };
+        let flags = DIRECTORY | OFlags::NOATIME;
+        Ok(rustix::fs::openat2(
+            &self.root,
+            OsStr::from_bytes(path),
+            flags,
+            Mode::empty(),
+            BENEATH,
+        )?)
+    }
+}
+
+/// The names in a directory, but for `.` and `..`, in no order.
+pub fn names(directory: BorrowedFd<'_>) -> io::Result<Vec<Box<[u8]>>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(directory)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if name != b"." && name != b".." {
+            names.push(name.into());
+        }
+    }
+    Ok(names)
+}
+
+/// The attributes of `name` itself, should it be a link.
+pub fn stat_at(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<Statx> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+    Ok(rustix::fs::statx(
+        directory,
+        OsStr::from_bytes(name),
+        flags,
+        WANTED,
+    )?)
+}
+
+/// The attributes of what a descriptor is open on.
+pub fn stat(file: BorrowedFd<'_>) -> io::Result<Statx> {
+    Ok(rustix::fs::statx(file, c"", AtFlags::EMPTY_PATH, WANTED)?)
+}
+
+/// Opens `name` for reading, never through a link and never waiting for a FIFO's other end. The caller must check the
+/// type of what was opened.
+pub fn open_at(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY
+        | OFlags::NOFOLLOW
+        | OFlags::NONBLOCK
+        | OFlags::NOATIME
+        | OFlags::NOCTTY
+        | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat2(
+        directory,
+        OsStr::from_bytes(name),
+        flags,
+        Mode::empty(),
+        BENEATH,
+    )?)
+}
