@@ -1,0 +1,188 @@
+//! The flags that `nerdctl commit` knows (nerdctl 2.3: cmd/nerdctl/main.go and `container/container_commit.go`), and ours.
+
+/// What a flag takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// Nothing, or a truth value after `=`.
+    Boolean,
+    Text,
+    Number,
+}
+
+/// Where a flag may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Only before the first subcommand.
+    Root,
+    /// Before or after the subcommands.
+    Anywhere,
+    /// After `commit`.
+    Commit,
+}
+
+/// One flag. Several names may set the same thing: `sets` is the name that the rest of the program uses.
+#[derive(Debug)]
+pub struct Flag {
+    pub long: &'static str,
+    pub short: Option<char>,
+    pub takes: Takes,
+    pub place: Place,
+    pub sets: &'static str,
+    pub help: &'static str,
+}
+
+const fn root(long: &'static str, short: Option<char>, sets: &'static str) -> Flag {
+    Flag {
+        long,
+        short,
+        takes: Takes::Text,
+        place: Place::Root,
+        sets,
+        help: "",
+    }
+}
+
+const fn global(long: &'static str, takes: Takes, help: &'static str) -> Flag {
+    alias(long, takes, long, help)
+}
+
+const fn alias(long: &'static str, takes: Takes, sets: &'static str, help: &'static str) -> Flag {
+    Flag {
+        long,
+        short: None,
+        takes,
+        place: Place::Anywhere,
+        sets,
+        help,
+    }
+}
+
+const fn commit(long: &'static str, short: Option<char>, takes: Takes, help: &'static str) -> Flag {
+    Flag {
+        long,
+        short,
+        takes,
+        place: Place::Commit,
+        sets: long,
+        help,
+    }
+}
+
+use Takes::{Boolean, Number, Text};
+
+pub const FLAGS: &[Flag] = &[
+    root("a", Some('a'), "address"),
+    root("H", Some('H'), "address"),
+    root("n", Some('n'), "namespace"),
+    global(
+        "address",
+        Text,
+        "containerd's socket [env: CONTAINERD_ADDRESS] [default: /run/containerd/containerd.sock]",
+    ),
+    alias("host", Text, "address", "the same as --address"),
+    global(
+        "namespace",
+        Text,
+        "containerd's namespace [env: CONTAINERD_NAMESPACE] [default: default]",
+    ),
+    global(
+        "snapshotter",
+        Text,
+        "containerd's snapshotter [env: CONTAINERD_SNAPSHOTTER] [default: overlayfs]",
+    ),
+    alias(
+        "storage-driver",
+        Text,
+        "snapshotter",
+        "the same as --snapshotter",
+    ),
+    global("cni-path", Text, "for the real nerdctl"),
+    global("cni-netconfpath", Text, "for the real nerdctl"),
+    global("data-root", Text, "for the real nerdctl"),
+    global("cgroup-manager", Text, "for the real nerdctl"),
+    global("userns-remap", Text, "for the real nerdctl"),
+    global("host-gateway-ip", Text, "for the real nerdctl"),
+    global("bridge-ip", Text, "for the real nerdctl"),
+    global("hosts-dir", Text, "for the real nerdctl"),
+    global("cdi-spec-dirs", Text, "for the real nerdctl"),
+    global("global-dns", Text, "for the real nerdctl"),
+    global("global-dns-opts", Text, "for the real nerdctl"),
+    global("global-dns-search", Text, "for the real nerdctl"),
+    global(
+        "debug",
+        Boolean,
+        "say what is done, and why, on standard error",
+    ),
+    global("debug-full", Boolean, "the same, for the real nerdctl too"),
+    global("insecure-registry", Boolean, "for the real nerdctl"),
+    global("experimental", Boolean, "for the real nerdctl"),
+    global("kube-hide-dupe", Boolean, "for the real nerdctl"),
+    global("selinux-enabled", Boolean, "for the real nerdctl"),
+    commit(
+        "author",
+        Some('a'),
+        Text,
+        "the image's author [default: the base image's]",
+    ),
+    commit(
+        "message",
+        Some('m'),
+        Text,
+        "a comment for the image's history",
+    ),
+    commit(
+        "change",
+        Some('c'),
+        Text,
+        "apply CMD or ENTRYPOINT, as a JSON array (repeatable)",
+    ),
+    commit(
+        "pause",
+        Some('p'),
+        Boolean,
+        "freeze the container for a consistent copy [default: true]",
+    ),
+    commit("compression", None, Text, "gzip or zstd [default: gzip]"),
+    commit("format", None, Text, "docker or oci [default: docker]"),
+    commit(
+        "estargz",
+        None,
+        Boolean,
+        "an eStargz layer, by the real nerdctl",
+    ),
+    commit("estargz-compression-level", None, Number, "for --estargz"),
+    commit("estargz-chunk-size", None, Number, "for --estargz"),
+    commit("estargz-min-chunk-size", None, Number, "for --estargz"),
+    commit(
+        "zstdchunked",
+        None,
+        Boolean,
+        "a zstd:chunked layer, by the real nerdctl",
+    ),
+    commit(
+        "zstdchunked-compression-level",
+        None,
+        Number,
+        "for --zstdchunked",
+    ),
+    commit("zstdchunked-chunk-size", None, Number, "for --zstdchunked"),
+    commit(
+        "report",
+        None,
+        Text,
+        "write a JSON report to this file [env: FREEZEFRAME_REPORT]",
+    ),
+    commit("help", Some('h'), Boolean, "show this help"),
+];
+
+pub fn by_long_name(name: &str, places: &[Place]) -> Option<&'static Flag> {
+    FLAGS
+        .iter()
+        .find(|flag| flag.long == name && places.contains(&flag.place))
+}
+
+pub fn by_short_name(name: char, places: &[Place]) -> Option<&'static Flag> {
+    FLAGS
+        .iter()
+        .find(|flag| flag.short == Some(name) && places.contains(&flag.place))
+}

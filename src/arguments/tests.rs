@@ -1,0 +1,166 @@
+use super::*;
+
+fn invocation(line: &[&str]) -> Invocation {
+    Invocation::of(line.iter().map(OsString::from))
+}
+
+fn commit(line: &[&str]) -> CommitArguments {
+    match invocation(line) {
+        Invocation::Commit(arguments) => *arguments,
+        other => panic!("{line:?} is {other:?}"),
+    }
+}
+
+fn passed_on(line: &[&str]) -> Vec<OsString> {
+    match invocation(line) {
+        Invocation::PassThrough(words) => words,
+        other => panic!("{line:?} is {other:?}"),
+    }
+}
+
+fn refusal(line: &[&str]) -> String {
+    match invocation(line) {
+        Invocation::RefusedCommit { message, .. } => message,
+        other => panic!("{line:?} is {other:?}"),
+    }
+}
+
+#[test]
+fn commits_are_understood_wherever_their_flags_stand() {
+    let arguments = commit(&[
+        "/usr/local/bin/nerdctl",
+        "-n",
+        "k8s.io",
+        "--address=/sock",
+        "--debug",
+        "container",
+        "commit",
+        "box",
+        "-p=false",
+        "x:y",
+        "-c",
+        "CMD [\"a\"]",
+        "--compression",
+        "zstd",
+        "--format=oci",
+        "--report",
+        "file",
+    ]);
+    assert_eq!(arguments.container, "box");
+    assert_eq!(arguments.reference, "docker.io/library/x:y");
+    assert_eq!(arguments.namespace.as_deref(), Some("k8s.io"));
+    assert_eq!(arguments.address.as_deref(), Some("/sock"));
+    assert_eq!(arguments.changes.command, Some(vec!["a".to_owned()]));
+    assert_eq!(arguments.compression, Compression::Zstd);
+    assert_eq!(arguments.format, Format::Oci);
+    assert_eq!(arguments.report, Some("file".into()));
+    assert!(!arguments.pause && arguments.debug);
+    assert_eq!(
+        arguments.globals,
+        ["--namespace=k8s.io", "--address=/sock", "--debug=true"]
+    );
+}
+
+#[test]
+fn inside_a_commit_a_is_the_author() {
+    let arguments = commit(&["nerdctl", "-a", "/sock", "commit", "-a", "me", "box", "x"]);
+    assert_eq!(arguments.author.as_deref(), Some("me"));
+    assert_eq!(arguments.address.as_deref(), Some("/sock"));
+}
+
+#[test]
+fn the_report_is_never_passed_on() {
+    for report in [&["--report", "f"][..], &["--report=f"]] {
+        let line = [
+            &["nerdctl", "-nfoo", "commit", "box"][..],
+            report,
+            &["x", "--estargz"],
+        ]
+        .concat();
+        let arguments = commit(&line);
+        assert_eq!(
+            arguments.words,
+            ["-nfoo", "commit", "box", "x", "--estargz"]
+        );
+        assert_eq!(arguments.foreign_layer, Some("--estargz"));
+    }
+}
+
+#[test]
+fn all_but_a_plain_commit_is_passed_on() {
+    for line in [
+        &["nerdctl"][..],
+        &["nerdctl", "ps"],
+        &["nerdctl", "image", "commit", "a", "b"],
+        &["nerdctl", "--help", "commit", "a", "b"],
+        &["nerdctl", "--", "commit", "a", "b"],
+        &["nerdctl", "-z", "commit", "a", "b"],
+        &["nerdctl", "-n", "commit", "a", "b"],
+        &["nerdctl", "-n", "-x", "commit", "a", "b"],
+        &["nerdctl", "--namespace", "--debug", "commit", "a", "b"],
+        &["nerdctl", "container", "-n", "commit", "a", "b"],
+        &["nerdctl", "compose", "--file", "commit", "up"],
+    ] {
+        assert_eq!(passed_on(line), line[1..], "{line:?}");
+    }
+}
+
+#[test]
+fn words_that_are_not_text_are_passed_on() {
+    use std::os::unix::ffi::OsStringExt;
+    let odd = OsString::from_vec(vec![0xff]);
+    let line = ["nerdctl".into(), "commit".into(), odd.clone(), "x".into()];
+    assert_eq!(
+        Invocation::of(line.into_iter()),
+        Invocation::PassThrough(vec!["commit".into(), odd, "x".into()])
+    );
+}
+
+#[test]
+fn mistakes_read_as_nerdctls() {
+    assert!(
+        refusal(&["nerdctl", "commit", "box"])
+            .starts_with("\"nerdctl commit\" requires exactly 2 argument(s).")
+    );
+    assert!(
+        refusal(&["nerdctl", "container", "commit", "a", "b", "c"])
+            .contains("See 'nerdctl container commit --help'.")
+    );
+    assert_eq!(
+        refusal(&["nerdctl", "commit", "--nope", "a", "b"]),
+        "unknown flag: --nope"
+    );
+    assert_eq!(
+        refusal(&["nerdctl", "commit", "--compression=xz", "a", "b"]),
+        "--compression param only supports zstd or gzip"
+    );
+    assert_eq!(
+        refusal(&["nerdctl", "commit", "--format=x", "a", "b"]),
+        "--format param only supports docker or oci"
+    );
+    assert_eq!(
+        refusal(&["nerdctl", "commit", "a", "a:b:c"]),
+        "invalid reference format"
+    );
+}
+
+#[test]
+fn our_own_name_has_our_own_commands() {
+    assert_eq!(commit(&["freezeframe", "commit", "a", "b"]).container, "a");
+    assert_eq!(
+        commit(&["freezeframe", "nerdctl", "commit", "a", "b"]).container,
+        "a"
+    );
+    assert_eq!(
+        passed_on(&["freezeframe", "nerdctl", "ps", "-a"]),
+        ["ps", "-a"]
+    );
+    assert_eq!(
+        invocation(&["freezeframe", "--version"]),
+        Invocation::Own(vec!["--version".into()])
+    );
+    assert!(matches!(
+        invocation(&["nerdctl", "commit", "-h"]),
+        Invocation::CommitHelp(_)
+    ));
+}

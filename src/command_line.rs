@@ -1,0 +1,64 @@
+//! The program's commands under its own name, for help, completions and the man page. nerdctl's arguments are not parsed
+//! here: see `arguments`.
+
+use clap::{Arg, ArgAction, Command};
+
+use crate::arguments::{FLAGS, Place, Takes};
+
+/// All commands, with their help.
+pub fn command() -> Command {
+    Command::new("freezeframe")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Stands in front of nerdctl; its commit freezes a container for milliseconds")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(commit())
+        .subcommand(
+            Command::new("nerdctl")
+                .about("Be nerdctl: commits are ours, everything else is the real one's")
+                .disable_help_flag(true)
+                .arg(
+                    Arg::new("arguments")
+                        .num_args(0..)
+                        .allow_hyphen_values(true)
+                        .trailing_var_arg(true)
+                        .help("nerdctl's own arguments"),
+                ),
+        )
+}
+
+/// `commit`, with nerdctl's flags.
+pub fn commit() -> Command {
+    let flags = FLAGS
+        .iter()
+        .filter(|flag| flag.place != Place::Root && flag.long != "help")
+        .map(|flag| {
+            let arg = Arg::new(flag.long).long(flag.long).help(flag.help);
+            let arg = match flag.takes {
+                Takes::Boolean => arg.num_args(0..=1).require_equals(true).value_name("BOOL"),
+                Takes::Text => arg.value_name("TEXT").action(ArgAction::Append),
+                Takes::Number => arg.value_name("NUMBER"),
+            };
+            let arg = arg.hide(flag.help == "for the real nerdctl");
+            match flag.short {
+                Some(short) => arg.short(short),
+                None => arg,
+            }
+        });
+    Command::new("commit")
+        .about("Create a new image from a container's changes")
+        .override_usage("nerdctl commit [FLAGS] CONTAINER REPOSITORY[:TAG]")
+        .args(flags)
+        .arg(
+            Arg::new("container")
+                .value_name("CONTAINER")
+                .required(true)
+                .help("name or ID"),
+        )
+        .arg(
+            Arg::new("reference")
+                .value_name("REPOSITORY[:TAG]")
+                .required(true)
+                .help("the new image's name"),
+        )
+}

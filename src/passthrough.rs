@@ -1,0 +1,120 @@
+//! The real nerdctl: finding it, and becoming it.
+//!
+//! Pass-through touches nothing before `execve`: the words, the environment, the descriptors, the working directory and
+//! the signal dispositions are those we were started with. The one exception guards against two stand-ins that would
+//! start each other for ever: a program that may be one finds a variable in its environment. The real nerdctl, which is
+//! a Go program, never does.
+
+use std::convert::Infallible;
+use std::env;
+use std::ffi::{CString, OsStr, OsString};
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+const VARIABLE: &str = "FREEZEFRAME_NERDCTL";
+const GUARD: &str = "FREEZEFRAME_PASSED_ON";
+/// Where a linker puts the notes: right after the program headers.
+const PROGRAM_HEAD: u64 = 16 << 10;
+/// Exit code of a shell that does not find a command.
+pub const NOT_FOUND: i32 = 127;
+
+/// The real nerdctl, as an absolute or at least a slashed path.
+#[derive(Clone, Debug)]
+pub struct RealNerdctl {
+    path: PathBuf,
+}
+
+impl RealNerdctl {
+    /// `$FREEZEFRAME_NERDCTL`, else the first `nerdctl` in PATH that is not this program under whatever name.
+    ///
+    /// # Errors
+    /// The variable names this program, or a chain of stand-ins has come back to us. Finding nothing is no error.
+    pub fn find() -> Result<Option<Self>> {
+        if env::var_os(GUARD).is_some() {
+            bail!(
+                "nerdctl in PATH leads back to freezeframe: set {VARIABLE} to the real nerdctl (and unset {GUARD})"
+            );
+        }
+        let own = Identity::of(Path::new("/proc/self/exe"));
+        if let Some(path) = env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
+            let path = PathBuf::from(path);
+            if own.is_some() && Identity::of(&path) == own {
+                bail!("{VARIABLE} names freezeframe itself: set it to the real nerdctl");
+            }
+            return Ok(Some(Self { path }));
+        }
+        let Ok(candidates) = which::which_all("nerdctl") else {
+            return Ok(None);
+        };
+        let mut others = candidates.filter(|path| Identity::of(path) != own);
+        Ok(others.next().map(|path| Self { path }))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Becomes the real nerdctl, with `words` after its name.
+    ///
+    /// # Errors
+    /// It could not be started; nothing has changed.
+    pub fn become_it(&self, words: &[OsString]) -> Result<Infallible> {
+        let describe = || format!("cannot run the real nerdctl, {}", self.path.display());
+        let path = CString::new(self.path.as_os_str().as_bytes()).with_context(describe)?;
+        let name = self.path.as_os_str();
+        let arguments = std::iter::once(name).chain(words.iter().map(OsString::as_os_str));
+        let arguments: Vec<CString> = c_strings(arguments).with_context(describe)?;
+        let environment = self.environment().with_context(describe)?;
+        nix::unistd::execve(&path, &arguments, &environment).with_context(describe)
+    }
+
+    fn environment(&self) -> Result<Vec<CString>> {
+        let mut variables: Vec<OsString> = env::vars_os()
+            .map(|(mut name, value)| {
+                name.push("=");
+                name.push(value);
+                name
+            })
+            .collect();
+        if !is_go_program(&self.path) {
+            variables.push(format!("{GUARD}=1").into());
+        }
+        c_strings(variables.iter().map(OsString::as_os_str))
+    }
+}
+
+fn c_strings<'a>(words: impl Iterator<Item = &'a OsStr>) -> Result<Vec<CString>> {
+    words
+        .map(|word| Ok(CString::new(OsString::from(word).into_vec())?))
+        .collect()
+}
+
+/// Whether the file carries Go's build ID, as its linker leaves it (cmd/internal/buildid of Go's source).
+fn is_go_program(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(PROGRAM_HEAD).read_to_end(&mut head));
+    let note = b"\x04\0\0\0Go\0\0";
+    read.is_ok() && head.windows(note.len()).any(|window| window == note)
+}
+
+/// A file, whatever links lead to it.
+#[derive(PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    fn of(path: &Path) -> Option<Self> {
+        let metadata = fs::metadata(path).ok()?;
+        Some(Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        })
+    }
+}
