@@ -1,0 +1,112 @@
+//! The content store: reading small blobs, and what becomes of a blob that was there before us.
+
+use std::collections::HashMap;
+
+use anyhow::{Context, Result, ensure};
+use containerd_client::services::v1::{
+    Info, InfoRequest, ListContentRequest, ReadContentRequest, UpdateRequest,
+    content_client::ContentClient,
+};
+use prost_types::FieldMask;
+use tonic::transport::Channel;
+
+use super::blob_writer::WrittenBlob;
+use super::{Containerd, LARGEST_MESSAGE, absent_is_none, required};
+
+/// Manifests and configurations only.
+const LARGEST_BLOB_READ: i64 = 16 << 20;
+
+impl Containerd {
+    pub fn blob_info(&self, digest: &str) -> Result<Option<Info>> {
+        let request = self.request(InfoRequest {
+            digest: digest.to_owned(),
+        });
+        let answer = self.call(self.content().info(request));
+        Ok(absent_is_none(answer)
+            .with_context(|| format!("looking up blob {digest}"))?
+            .and_then(|response| response.info))
+    }
+
+    /// A small blob's bytes, or `None` where the store does not have it.
+    pub fn read_blob(&self, digest: &str) -> Result<Option<Vec<u8>>> {
+        let Some(info) = self.blob_info(digest)? else {
+            return Ok(None);
+        };
+        ensure!(
+            info.size <= LARGEST_BLOB_READ,
+            "blob {digest} has {} bytes, too many for a manifest or a configuration",
+            info.size
+        );
+        let request = self.request(ReadContentRequest {
+            digest: digest.to_owned(),
+            ..Default::default()
+        });
+        let mut client = self.content();
+        let bytes = self
+            .wait(async {
+                let mut parts = client.read(request).await?.into_inner();
+                let mut bytes = Vec::new();
+                while let Some(part) = parts.message().await? {
+                    bytes.extend(part.data);
+                }
+                Ok(bytes)
+            })
+            .with_context(|| format!("reading blob {digest}"))?;
+        Ok(Some(bytes))
+    }
+
+    /// The digests of all blobs that match `filter` (pkg/filters of containerd's source).
+    pub fn blobs_matching(&self, filter: String) -> Result<Vec<String>> {
+        let request = self.request(ListContentRequest {
+            filters: vec![filter],
+        });
+        let mut client = self.content();
+        self.wait(async {
+            let mut answers = client.list(request).await?.into_inner();
+            let mut digests = Vec::new();
+            while let Some(answer) = answers.message().await? {
+                digests.extend(answer.info.into_iter().map(|info| info.digest));
+            }
+            Ok(digests)
+        })
+        .context("searching the content store")
+    }
+
+    /// Writes a small blob whole.
+    pub fn put_blob(&self, bytes: &[u8], labels: HashMap<String, String>) -> Result<WrittenBlob> {
+        let mut writer = self.blob_writer();
+        writer.push(bytes)?;
+        writer.complete(labels)
+    }
+
+    /// A blob that was there before us gets the lease, and the labels that it lacks.
+    pub(super) fn adopt_blob(&self, digest: &str, labels: HashMap<String, String>) -> Result<()> {
+        self.lease_content(digest)?;
+        let info = required(self.blob_info(digest)?, "content information")?;
+        let missing: HashMap<_, _> = labels
+            .into_iter()
+            .filter(|(name, value)| info.labels.get(name) != Some(value))
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let paths = missing.keys().map(|name| format!("labels.{name}"));
+        let request = self.request(UpdateRequest {
+            update_mask: Some(FieldMask {
+                paths: paths.collect(),
+            }),
+            info: Some(Info {
+                digest: digest.to_owned(),
+                labels: missing,
+                ..Default::default()
+            }),
+        });
+        self.call(self.content().update(request))
+            .with_context(|| format!("labelling blob {digest}"))?;
+        Ok(())
+    }
+
+    pub(super) fn content(&self) -> ContentClient<Channel> {
+        ContentClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_MESSAGE)
+    }
+}

@@ -1,0 +1,70 @@
+//! Image records: names that point to a manifest or an index.
+
+use anyhow::{Context, Result, bail};
+use containerd_client::services::v1::{
+    CreateImageRequest, GetImageRequest, Image, UpdateImageRequest, images_client::ImagesClient,
+};
+use containerd_client::types::Descriptor;
+use tonic::Code;
+use tonic::transport::Channel;
+
+use super::{Containerd, absent_is_none};
+
+/// Somebody else may create and delete the name while we try; so often in a row is no accident.
+const MOST_TRIES: usize = 10;
+
+impl Containerd {
+    pub fn image(&self, name: &str) -> Result<Option<Image>> {
+        let request = self.request(GetImageRequest {
+            name: name.to_owned(),
+        });
+        let answer = self.call(self.images().get(request));
+        Ok(absent_is_none(answer)
+            .with_context(|| format!("reading image {name}"))?
+            .and_then(|response| response.image))
+    }
+
+    /// Makes `name` point to `target`, whether or not it existed.
+    pub fn put_image(&self, name: &str, target: &Descriptor) -> Result<()> {
+        let image = Image {
+            name: name.to_owned(),
+            target: Some(target.clone()),
+            ..Default::default()
+        };
+        for _ in 0..MOST_TRIES {
+            if self.update_image(&image)? || self.create_image(&image)? {
+                return Ok(());
+            }
+        }
+        bail!("image {name} is being created and deleted by somebody else: try again")
+    }
+
+    fn update_image(&self, image: &Image) -> Result<bool> {
+        let request = self.request(UpdateImageRequest {
+            image: Some(image.clone()),
+            ..Default::default()
+        });
+        let answer = self.call(self.images().update(request));
+        Ok(absent_is_none(answer)
+            .with_context(|| format!("replacing image {}", image.name))?
+            .is_some())
+    }
+
+    fn create_image(&self, image: &Image) -> Result<bool> {
+        let request = self.request(CreateImageRequest {
+            image: Some(image.clone()),
+            ..Default::default()
+        });
+        match self.call(self.images().create(request)) {
+            Err(error) if error.is(Code::AlreadyExists) => Ok(false),
+            answer => {
+                answer.with_context(|| format!("creating image {}", image.name))?;
+                Ok(true)
+            }
+        }
+    }
+
+    fn images(&self) -> ImagesClient<Channel> {
+        ImagesClient::new(self.channel.clone())
+    }
+}

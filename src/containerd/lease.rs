@@ -1,0 +1,193 @@
+//! The lease: the only owner of all we make until the image record exists.
+//!
+//! It is short-lived, so that what a killed commit leaves goes at the daemon's next garbage collection. The API cannot
+//! extend a lease, so a keeper relays: a new lease takes over the resources before the old one expires. A label tells
+//! which process holds it; the next commit removes those whose process is gone. Leases of others are never touched.
+
+use std::collections::HashMap;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result};
+use containerd_client::services::v1::{
+    AddResourceRequest, CreateRequest, DeleteRequest, ListRequest, ListResourcesRequest, Resource,
+    leases_client::LeasesClient,
+};
+use prost_types::Timestamp;
+use tonic::transport::Channel;
+
+use super::Containerd;
+use crate::system::process::ProcessIdentity;
+
+/// How long a lease outlives its process, and two relays.
+const LIFETIME: Duration = Duration::from_secs(180);
+const RELAY_PERIOD: Duration = Duration::from_secs(60);
+/// The newest lease and the one before it, which calls under way may still name.
+const HELD_AT_ONCE: usize = 2;
+/// containerd's docs/garbage-collection.md.
+const EXPIRE_LABEL: &str = "containerd.io/gc.expire";
+const PROCESS_LABEL: &str = "freezeframe/process";
+
+/// Held from before the first thing is made until the image record exists; dropping it gives everything up.
+pub struct Lease {
+    stop: Option<Sender<()>>,
+    keeper: Option<JoinHandle<()>>,
+}
+
+impl Lease {
+    /// Removes what dead commits left, then takes a lease that every later call of `client` carries.
+    pub fn acquire(client: &Containerd) -> Result<Self> {
+        client.delete_abandoned_leases()?;
+        let first = client.create_lease()?;
+        client.set_lease(Some(first.clone()));
+        let (stop, stopped) = mpsc::channel();
+        let keeper_client = client.clone();
+        let keeper = std::thread::Builder::new()
+            .name("lease".into())
+            .spawn(move || keep(&keeper_client, first, &stopped))
+            .context("starting the thread that keeps the lease")?;
+        Ok(Self {
+            stop: Some(stop),
+            keeper: Some(keeper),
+        })
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(keeper) = self.keeper.take() {
+            // A keeper that panicked leaves leases that expire.
+            let _ = keeper.join();
+        }
+    }
+}
+
+fn keep(client: &Containerd, first: String, stopped: &mpsc::Receiver<()>) {
+    let caretaker = client.for_cleaning_up();
+    let mut held = vec![first];
+    while stopped.recv_timeout(RELAY_PERIOD) == Err(RecvTimeoutError::Timeout) {
+        // A relay that fails is tried again next time: the lease lives long enough for two.
+        let Ok(next) = caretaker.relay(&held) else {
+            continue;
+        };
+        client.set_lease(Some(next.clone()));
+        held.push(next);
+        if held.len() > HELD_AT_ONCE {
+            let _ = caretaker.delete_lease(&held.remove(0));
+        }
+    }
+    client.set_lease(None);
+    for lease in held {
+        let _ = caretaker.delete_lease(&lease);
+    }
+}
+
+impl Containerd {
+    /// Lets the lease own a snapshot made by somebody else.
+    pub fn lease_snapshot(&self, snapshotter: &str, name: &str) -> Result<()> {
+        self.lease_resource(&format!("snapshots/{snapshotter}"), name)
+    }
+
+    /// Lets the lease own content that is there already.
+    pub fn lease_content(&self, digest: &str) -> Result<()> {
+        self.lease_resource("content", digest)
+    }
+
+    fn lease_resource(&self, kind: &str, id: &str) -> Result<()> {
+        let Some(lease) = self.current_lease() else {
+            return Ok(());
+        };
+        let resource = Resource {
+            id: id.to_owned(),
+            r#type: kind.to_owned(),
+        };
+        self.add_resource(&lease, resource)
+    }
+
+    fn set_lease(&self, lease: Option<String>) {
+        *self
+            .lease
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = lease;
+    }
+
+    fn create_lease(&self) -> Result<String> {
+        let now = SystemTime::now();
+        let id = format!("freezeframe-{}", crate::system::process::unique_name());
+        let labels = HashMap::from([
+            (
+                EXPIRE_LABEL.to_owned(),
+                Timestamp::from(now + LIFETIME).to_string(),
+            ),
+            (
+                PROCESS_LABEL.to_owned(),
+                ProcessIdentity::of_this_process()?.to_string(),
+            ),
+        ]);
+        let request = self.request(CreateRequest {
+            id: id.clone(),
+            labels,
+        });
+        self.call(self.leases().create(request))
+            .context("creating a lease")?;
+        Ok(id)
+    }
+
+    fn relay(&self, held: &[String]) -> Result<String> {
+        let next = self.create_lease()?;
+        for lease in held {
+            let request = self.request(ListResourcesRequest { id: lease.clone() });
+            let answer = self.call(self.leases().list_resources(request))?;
+            for resource in answer.resources {
+                self.add_resource(&next, resource)?;
+            }
+        }
+        Ok(next)
+    }
+
+    fn add_resource(&self, lease: &str, resource: Resource) -> Result<()> {
+        let what = format!("{} {}", resource.r#type, resource.id);
+        let request = self.request(AddResourceRequest {
+            id: lease.to_owned(),
+            resource: Some(resource),
+        });
+        self.call(self.leases().add_resource(request))
+            .with_context(|| format!("leasing {what}"))?;
+        Ok(())
+    }
+
+    fn delete_abandoned_leases(&self) -> Result<()> {
+        let request = self.request(ListRequest {
+            filters: vec![format!("labels.\"{PROCESS_LABEL}\"")],
+        });
+        let leases = self
+            .call(self.leases().list(request))
+            .context("listing leases")?
+            .leases;
+        for lease in leases {
+            let holder = lease.labels.get(PROCESS_LABEL);
+            if holder.is_some_and(|holder| ProcessIdentity::is_known_to_be_gone(holder)) {
+                // Another commit may be removing it as well.
+                let _ = self.delete_lease(&lease.id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes the lease and waits until what only it held is collected.
+    fn delete_lease(&self, id: &str) -> Result<()> {
+        let request = self.request(DeleteRequest {
+            id: id.to_owned(),
+            sync: true,
+        });
+        self.call(self.leases().delete(request))
+            .with_context(|| format!("deleting lease {id}"))?;
+        Ok(())
+    }
+
+    fn leases(&self) -> LeasesClient<Channel> {
+        LeasesClient::new(self.channel.clone())
+    }
+}

@@ -1,0 +1,217 @@
+//! The daemon, as the rest of the program sees it: blocking calls, one namespace, one lease.
+//!
+//! Every call carries the namespace and, once one is held, the lease, so nothing is created that the lease does not
+//! own. A call gives up when a signal asks the commit to stop; `cleaning_up` makes calls that do not, within a bound.
+//! gRPC needs a runtime; it lives here and nowhere else.
+
+mod blob_writer;
+mod content;
+mod images;
+mod lease;
+mod snapshots;
+mod tasks;
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use containerd_client::services::v1::{
+    Container, GetContainerRequest, ListContainersRequest, containers_client::ContainersClient,
+};
+use tokio::runtime::Runtime;
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status};
+
+pub use blob_writer::{BlobWriter, WrittenBlob};
+pub use lease::Lease;
+pub use snapshots::OverlayMount;
+pub use tasks::{Task, TaskStatus};
+
+use crate::system::signals;
+
+/// Manifests and configurations with thousands of layers exceed tonic's 4 MiB; containerd itself sends up to 16 MiB.
+const LARGEST_MESSAGE: usize = 16 << 20;
+/// Undoing must not hang on a daemon that no longer answers.
+const CLEAN_UP_BOUND: Duration = Duration::from_secs(10);
+const SIGNAL_POLL: Duration = Duration::from_millis(20);
+
+/// A connection to one containerd, in one namespace.
+#[derive(Clone)]
+pub struct Containerd {
+    runtime: Arc<Runtime>,
+    channel: Channel,
+    namespace: String,
+    lease: Arc<Mutex<Option<String>>>,
+    cleaning_up: bool,
+}
+
+impl Containerd {
+    /// Connects to the socket `address` (a path).
+    ///
+    /// # Errors
+    /// Nothing listens there, or it may not be opened.
+    pub fn connect(address: &Path, namespace: &str) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .context("starting the client's runtime")?;
+        let socket: PathBuf = address.to_owned();
+        // The plain connect tells why (absent, refused, forbidden), which tonic's error hides.
+        std::os::unix::net::UnixStream::connect(address)
+            .with_context(|| unreachable_message(address))?;
+        let channel = runtime
+            .block_on(containerd_client::connect(socket))
+            .with_context(|| unreachable_message(address))?;
+        Ok(Self {
+            runtime: Arc::new(runtime),
+            channel,
+            namespace: namespace.to_owned(),
+            lease: Arc::default(),
+            cleaning_up: false,
+        })
+    }
+
+    /// The same connection for undoing: its calls ignore signals, end within a bound, and need no lease.
+    pub fn for_cleaning_up(&self) -> Self {
+        Self {
+            cleaning_up: true,
+            lease: Arc::default(),
+            ..self.clone()
+        }
+    }
+
+    /// The container with exactly this ID.
+    pub fn container(&self, id: &str) -> Result<Option<Container>> {
+        let request = self.request(GetContainerRequest { id: id.to_owned() });
+        let answer = self.call(self.containers().get(request));
+        Ok(absent_is_none(answer)
+            .with_context(|| format!("reading container {id}"))?
+            .and_then(|response| response.container))
+    }
+
+    /// The containers that match any of containerd's `filters` (pkg/filters of containerd's source).
+    pub fn containers_matching(&self, filters: Vec<String>) -> Result<Vec<Container>> {
+        let request = self.request(ListContainersRequest { filters });
+        Ok(self
+            .call(self.containers().list(request))
+            .context("listing containers")?
+            .containers)
+    }
+
+    fn containers(&self) -> ContainersClient<Channel> {
+        ContainersClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_MESSAGE)
+    }
+
+    /// A request with the namespace and the lease in its metadata (containerd's pkg/namespaces and core/leases, `grpc.go`).
+    fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        let metadata = request.metadata_mut();
+        if let Ok(value) = self.namespace.parse() {
+            metadata.insert("containerd-namespace", value);
+        }
+        if let Some(Ok(value)) = self.current_lease().map(|lease| lease.parse()) {
+            metadata.insert("containerd-lease", value);
+        }
+        request
+    }
+
+    fn current_lease(&self) -> Option<String> {
+        self.lease
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
+    }
+
+    fn call<T>(
+        &self,
+        future: impl Future<Output = Result<tonic::Response<T>, Status>>,
+    ) -> Result<T, CallError> {
+        self.wait(async { Ok(future.await?.into_inner()) })
+    }
+
+    /// Waits for `future`; a signal, or for clean-up the bound, ends the wait.
+    fn wait<T>(&self, future: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
+        let cleaning_up = self.cleaning_up;
+        self.runtime.block_on(async {
+            tokio::select! {
+                answer = future => answer,
+                gave_up = give_up(cleaning_up) => Err(gave_up),
+            }
+        })
+    }
+}
+
+async fn give_up(cleaning_up: bool) -> CallError {
+    if cleaning_up {
+        tokio::time::sleep(CLEAN_UP_BOUND).await;
+        return CallError::Daemon(Status::deadline_exceeded("containerd does not answer"));
+    }
+    loop {
+        if let Err(stopped) = signals::check() {
+            return CallError::Stopped(stopped);
+        }
+        tokio::time::sleep(SIGNAL_POLL).await;
+    }
+}
+
+fn unreachable_message(address: &Path) -> String {
+    format!(
+        "cannot reach containerd at {}: is it running, and is the address right (--address, CONTAINERD_ADDRESS)?",
+        address.display()
+    )
+}
+
+/// Why a call did not succeed.
+#[derive(Debug)]
+pub enum CallError {
+    Daemon(Status),
+    Stopped(signals::Stopped),
+}
+
+impl CallError {
+    fn is(&self, code: Code) -> bool {
+        matches!(self, Self::Daemon(status) if status.code() == code)
+    }
+}
+
+impl std::fmt::Display for CallError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Daemon(status) => write!(formatter, "containerd: {}", status.message()),
+            Self::Stopped(stopped) => stopped.fmt(formatter),
+        }
+    }
+}
+
+impl std::error::Error for CallError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Daemon(_) => None,
+            Self::Stopped(stopped) => Some(stopped),
+        }
+    }
+}
+
+impl From<Status> for CallError {
+    fn from(status: Status) -> Self {
+        Self::Daemon(status)
+    }
+}
+
+fn absent_is_none<T>(answer: Result<T, CallError>) -> Result<Option<T>, CallError> {
+    match answer {
+        Err(error) if error.is(Code::NotFound) => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+/// A field that containerd always sends.
+fn required<T>(field: Option<T>, what: &str) -> Result<T> {
+    match field {
+        Some(value) => Ok(value),
+        None => bail!("containerd's answer has no {what}"),
+    }
+}
