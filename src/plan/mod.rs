@@ -1,0 +1,153 @@
+//! The plan: made once, before anything is touched. Direct, with all that a direct commit needs to know, or delegate,
+//! with the reason. What fails after the plan is an error, never another plan.
+
+mod base;
+mod overlay;
+mod resolve;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use containerd_client::services::v1::Container;
+use serde_json::Value;
+
+pub use base::BaseImage;
+
+use crate::arguments::CommitArguments;
+use crate::containerd::{Containerd, Task};
+use crate::passthrough::RealNerdctl;
+use crate::settings::Strategy;
+
+/// Shims whose containers share the host's kernel, so that the host sees all they write.
+const HOST_KERNEL_RUNTIMES: [&str; 3] = [
+    "io.containerd.runc.v2",
+    "io.containerd.runc.v1",
+    "io.containerd.runtime.v1.linux",
+];
+
+/// The container to commit, as containerd knows it.
+pub struct Subject {
+    pub id: String,
+    /// The name of the image it was made from.
+    pub image: String,
+    pub labels: std::collections::HashMap<String, String>,
+    pub runtime: String,
+    pub snapshotter: String,
+    pub snapshot_key: String,
+    /// The OCI runtime specification.
+    pub spec: Value,
+    pub task: Task,
+}
+
+pub enum Plan {
+    Direct(Box<DirectPlan>),
+    Delegate { reason: String },
+}
+
+/// All that a direct commit starts from.
+pub struct DirectPlan {
+    /// The upper directory of the container's overlay.
+    pub upper: PathBuf,
+    /// The chain ID of the layers below it.
+    pub parent: String,
+    pub base: BaseImage,
+}
+
+impl Subject {
+    /// Finds the container that the arguments name.
+    pub fn resolve(
+        containerd: &Containerd,
+        real: Option<&RealNerdctl>,
+        arguments: &CommitArguments,
+    ) -> Result<Self> {
+        let id = resolve::container_id(containerd, real, arguments)?;
+        let container = containerd
+            .container(&id)?
+            .with_context(|| resolve::no_such_container(&arguments.container))?;
+        let task = containerd.task(&id)?;
+        Self::new(container, task)
+    }
+
+    fn new(container: Container, task: Task) -> Result<Self> {
+        let spec = container.spec.unwrap_or_default().value;
+        let spec = serde_json::from_slice(&spec)
+            .with_context(|| format!("reading the specification of container {}", container.id))?;
+        Ok(Self {
+            id: container.id,
+            image: container.image,
+            labels: container.labels,
+            runtime: container.runtime.unwrap_or_default().name,
+            snapshotter: container.snapshotter,
+            snapshot_key: container.snapshot_key,
+            spec,
+            task,
+        })
+    }
+
+    pub fn cgroups_path(&self) -> Option<&str> {
+        self.spec
+            .pointer("/linux/cgroupsPath")?
+            .as_str()
+            .filter(|path| !path.is_empty())
+    }
+
+    /// The command line of its first process, joined by blanks.
+    pub fn command_line(&self) -> String {
+        let words = self.spec.pointer("/process/args").and_then(Value::as_array);
+        let words = words.into_iter().flatten().filter_map(Value::as_str);
+        words.collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl Plan {
+    pub fn make(
+        containerd: &Containerd,
+        subject: &Subject,
+        arguments: &CommitArguments,
+        strategy: Strategy,
+    ) -> Result<Self> {
+        if strategy == Strategy::Delegate {
+            let reason = "FREEZEFRAME_STRATEGY=delegate".to_owned();
+            return Ok(Self::Delegate { reason });
+        }
+        let obstacle = match obstacle(subject, arguments) {
+            Some(obstacle) => obstacle,
+            None => match overlay::upper_directory(containerd, subject)? {
+                Ok((upper, parent)) => {
+                    let base = BaseImage::find(containerd, subject, &parent)?;
+                    return Ok(Self::Direct(Box::new(DirectPlan {
+                        upper,
+                        parent,
+                        base,
+                    })));
+                }
+                Err(obstacle) => obstacle,
+            },
+        };
+        if strategy == Strategy::Direct {
+            bail!("FREEZEFRAME_STRATEGY=direct does not apply: {obstacle}");
+        }
+        Ok(Self::Delegate { reason: obstacle })
+    }
+}
+
+/// What stands in the way of a direct commit, as far as the container's record tells.
+fn obstacle(subject: &Subject, arguments: &CommitArguments) -> Option<String> {
+    if let Some(flag) = arguments.foreign_layer {
+        return Some(format!("{flag} layers are made by the real nerdctl alone"));
+    }
+    if !HOST_KERNEL_RUNTIMES.contains(&subject.runtime.as_str()) {
+        return Some(format!(
+            "runtime {} may keep files where the host does not see them",
+            subject.runtime
+        ));
+    }
+    let mappings = subject
+        .spec
+        .pointer("/linux/uidMappings")
+        .and_then(Value::as_array);
+    if mappings.is_some_and(|mappings| !mappings.is_empty()) {
+        return Some("the container's user IDs are mapped".to_owned());
+    }
+    None
+}

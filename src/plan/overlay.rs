@@ -1,0 +1,111 @@
+//! Whether a container's own changes can be read from an overlay upper directory, and which one.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use nix::sys::statfs::{BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FsType, XFS_SUPER_MAGIC, statfs};
+
+use super::Subject;
+use crate::containerd::{Containerd, OverlayMount, TaskStatus};
+use crate::system::mounts::mounts_of;
+
+/// File systems on which a change time has been shown to move with every change that survives a syncfs.
+const PROVEN: [FsType; 3] = [EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC];
+/// containerd's pkg/snapshotters and snapshotter options.
+const ID_MAPPING_LABELS: [&str; 2] = [
+    "containerd.io/snapshot/uidmapping",
+    "containerd.io/snapshot/gidmapping",
+];
+
+/// The upper directory and the chain ID below it, or what stands in the way of reading it.
+pub fn upper_directory(
+    containerd: &Containerd,
+    subject: &Subject,
+) -> Result<Result<(PathBuf, String), String>> {
+    let (snapshotter, key) = (&subject.snapshotter, &subject.snapshot_key);
+    let Some(snapshot) = containerd.snapshot(snapshotter, key)? else {
+        return Ok(Err(format!(
+            "snapshot {key} of {snapshotter} does not exist"
+        )));
+    };
+    if ID_MAPPING_LABELS
+        .iter()
+        .any(|label| snapshot.labels.contains_key(*label))
+    {
+        return Ok(Err("the snapshot's user IDs are mapped".to_owned()));
+    }
+    let mounts = containerd.snapshot_mounts(snapshotter, key)?;
+    let Some(overlay) = OverlayMount::of(&mounts) else {
+        return Ok(Err(format!(
+            "snapshotter {snapshotter} does not mount it as an overlay"
+        )));
+    };
+    let obstacle = obstacle(subject, &overlay);
+    Ok(match obstacle {
+        Some(obstacle) => Err(obstacle),
+        None => Ok((overlay.upper, snapshot.parent)),
+    })
+}
+
+fn obstacle(subject: &Subject, overlay: &OverlayMount) -> Option<String> {
+    let upper = &overlay.upper;
+    if overlay.flags.iter().any(|flag| flag == "userxattr") {
+        return Some("the overlay keeps its marks in user attributes".to_owned());
+    }
+    match statfs(upper) {
+        Err(error) => return Some(format!("upper directory {}: {error}", upper.display())),
+        Ok(stat) if !PROVEN.contains(&stat.filesystem_type()) => {
+            return Some(
+                "the upper directory is on a file system other than ext4, xfs or btrfs".to_owned(),
+            );
+        }
+        Ok(_) => {}
+    }
+    if subject.task.status == TaskStatus::Idle {
+        return merges_by_default().then(merged_view);
+    }
+    running_obstacle(subject.task.pid, upper)
+}
+
+/// The process must see, as its root, the overlay whose upper directory we would read.
+fn running_obstacle(pid: u32, upper: &Path) -> Option<String> {
+    let mounts = match mounts_of(pid) {
+        Ok(mounts) => mounts,
+        Err(error) => return Some(format!("the mounts of process {pid}: {error}")),
+    };
+    let root = mounts
+        .into_iter()
+        .rev()
+        .find(|mount| mount.mount_point == Path::new("/"));
+    let Some(root) = root.filter(|root| root.kind == "overlay") else {
+        return Some("the container's root is not an overlay".to_owned());
+    };
+    let mounted = root.option("upperdir");
+    if !mounted.is_some_and(|mounted| is_same_directory(&mounted, upper)) {
+        return Some(
+            "the container's root has another upper directory than its snapshot".to_owned(),
+        );
+    }
+    let merges = root.has_option("redirect_dir=on") || root.has_option("metacopy=on");
+    merges.then(merged_view)
+}
+
+fn is_same_directory(one: &Path, other: &Path) -> bool {
+    let identity = |path: &Path| fs::metadata(path).map(|stat| (stat.dev(), stat.ino()));
+    matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+fn merged_view() -> String {
+    "overlayfs redirects directories here, so that the upper directory alone does not tell"
+        .to_owned()
+}
+
+/// What a mount gets that says nothing (kernel: filesystems/overlayfs.rst, module parameters).
+fn merges_by_default() -> bool {
+    ["redirect_dir", "metacopy"].into_iter().any(|name| {
+        fs::read_to_string(format!("/sys/module/overlay/parameters/{name}"))
+            .is_ok_and(|value| value.trim() == "Y")
+    })
+}
