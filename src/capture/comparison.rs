@@ -1,0 +1,108 @@
+//! What differs between two scans of one tree, path by path.
+
+use std::cmp::Ordering;
+use std::collections::HashSet;
+
+use super::scan::{ROOT, Scan};
+use super::signature::Kind;
+
+/// For every entry of a newer scan, what the older one has at the same path.
+pub struct Comparison {
+    counterparts: Vec<Option<usize>>,
+    unchanged: Vec<bool>,
+}
+
+impl Comparison {
+    /// Compares signatures. `settled` tells which entries of the older scan may be taken at their word.
+    pub fn of(old: &Scan, new: &Scan, settled: &[bool]) -> Self {
+        let counterparts = same_paths(old, new);
+        let unchanged = counterparts
+            .iter()
+            .enumerate()
+            .map(|(index, counterpart)| {
+                counterpart.is_some_and(|counterpart| {
+                    settled[counterpart]
+                        && old
+                            .node(counterpart)
+                            .signature
+                            .agrees_with(&new.node(index).signature)
+                })
+            })
+            .collect();
+        let mut comparison = Self {
+            counterparts,
+            unchanged,
+        };
+        comparison.change_whole_link_groups(new);
+        comparison
+    }
+
+    /// The entries of the newer scan that must be read again.
+    pub fn changed(&self) -> impl Iterator<Item = usize> + '_ {
+        (ROOT + 1..self.unchanged.len()).filter(|index| !self.unchanged[*index])
+    }
+
+    /// Counts an entry as changed, whatever its signature says.
+    pub fn distrust(&mut self, index: usize) {
+        self.unchanged[index] = false;
+    }
+
+    /// The names of one inode are made together: where one must be made again, all are.
+    pub fn change_whole_link_groups(&mut self, new: &Scan) {
+        let inode = |index: usize| {
+            let signature = &new.node(index).signature;
+            (signature.device, signature.inode)
+        };
+        let linked: Vec<usize> = new
+            .entries()
+            .filter(|index| new.node(*index).has_other_links())
+            .collect();
+        let changed: HashSet<_> = linked
+            .iter()
+            .filter(|index| !self.unchanged[**index])
+            .map(|index| inode(*index))
+            .collect();
+        for index in linked {
+            if changed.contains(&inode(index)) {
+                self.unchanged[index] = false;
+            }
+        }
+    }
+
+    /// The entries of the older scan whose paths must be empty before the newer one's are made; children first.
+    pub fn removals(&self, old: &Scan, new: &Scan) -> Vec<usize> {
+        let mut keeps = vec![false; old.nodes().len()];
+        keeps[ROOT] = true;
+        for index in new.entries() {
+            let Some(counterpart) = self.counterparts[index] else {
+                continue;
+            };
+            let directories = new.node(index).kind == Kind::Directory
+                && old.node(counterpart).kind == Kind::Directory;
+            keeps[counterpart] = directories || self.unchanged[index];
+        }
+        old.entries().rev().filter(|index| !keeps[*index]).collect()
+    }
+}
+
+fn same_paths(old: &Scan, new: &Scan) -> Vec<Option<usize>> {
+    let mut counterparts = vec![None; new.nodes().len()];
+    let mut waiting = vec![(ROOT, ROOT)];
+    counterparts[ROOT] = Some(ROOT);
+    while let Some((old_directory, new_directory)) = waiting.pop() {
+        let mut old_children = old.children(old_directory).peekable();
+        for index in new.children(new_directory) {
+            let name = &new.node(index).name;
+            while old_children
+                .next_if(|child| old.node(*child).name.cmp(name) == Ordering::Less)
+                .is_some()
+            {}
+            let found = old_children.next_if(|child| old.node(*child).name == *name);
+            counterparts[index] = found;
+            if let Some(found) = found {
+                waiting.push((found, index));
+            }
+        }
+    }
+    counterparts
+}

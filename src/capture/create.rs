@@ -1,0 +1,138 @@
+//! Entries of the clone, each made whole: data, owner, mode, extended attributes, times, in this order, since each may
+//! undo the ones after it.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use anyhow::Result;
+use rustix::fs::{
+    AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, Uid, chmodat, chownat, fchmod, fchown,
+    futimens, mkdirat, mknodat, openat, renameat, utimensat,
+};
+
+use super::material::{CAPABILITY_ATTRIBUTE, Content, FileMaterial, OPAQUE_ATTRIBUTE};
+use super::scan::Node;
+use super::signature::Signature;
+use crate::system::file;
+
+pub fn make_directory(parent: BorrowedFd<'_>, name: &OsStr, opaque: bool) -> Result<()> {
+    match mkdirat(parent, name, Mode::RWXU) {
+        Err(rustix::io::Errno::EXIST) => {}
+        made => made?,
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let directory = openat(parent, name, flags, Mode::empty())?;
+    if opaque {
+        file::set_attribute(directory.as_fd(), OPAQUE_ATTRIBUTE, b"y")?;
+    } else if file::attribute(directory.as_fd(), OPAQUE_ATTRIBUTE)?.is_some() {
+        rustix::fs::fremovexattr(&directory, OPAQUE_ATTRIBUTE)?;
+    }
+    Ok(())
+}
+
+pub fn make_file(
+    parent: BorrowedFd<'_>,
+    name: &OsStr,
+    signature: &Signature,
+    material: &FileMaterial,
+    memory: &[u8],
+) -> Result<()> {
+    let file: OwnedFd = match &material.content {
+        Content::Staged(path) => {
+            renameat(rustix::fs::CWD, path, parent, name)?;
+            let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            openat(parent, name, flags, Mode::empty())?
+        }
+        Content::Memory(pieces) => {
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+            let file = openat(parent, name, flags, Mode::RUSR | Mode::WUSR)?;
+            for (segment, start) in pieces {
+                let end = start + usize::try_from(segment.length).unwrap_or(0);
+                file::write_at(file.as_fd(), &memory[*start..end], segment.offset)?;
+            }
+            file
+        }
+    };
+    rustix::fs::ftruncate(&file, material.size)?;
+    fchown(&file, Some(uid(signature)), Some(gid(signature)))?;
+    fchmod(&file, Mode::from_raw_mode(signature.permissions()))?;
+    if let Some(capability) = &material.capability {
+        file::set_attribute(file.as_fd(), CAPABILITY_ATTRIBUTE, capability)?;
+    }
+    Ok(futimens(&file, &times(signature))?)
+}
+
+pub fn make_node(parent: BorrowedFd<'_>, name: &OsStr, mode: u32, node: (u32, u32)) -> Result<()> {
+    let kind = rustix::fs::FileType::from_raw_mode(mode);
+    let device = rustix::fs::makedev(node.0, node.1);
+    Ok(mknodat(parent, name, kind, Mode::empty(), device)?)
+}
+
+pub fn set_mode_and_attributes_at(
+    parent: BorrowedFd<'_>,
+    name: &OsStr,
+    signature: &Signature,
+) -> Result<()> {
+    chownat(
+        parent,
+        name,
+        Some(uid(signature)),
+        Some(gid(signature)),
+        AtFlags::SYMLINK_NOFOLLOW,
+    )?;
+    // Never a link: we have just made the node.
+    chmodat(
+        parent,
+        name,
+        Mode::from_raw_mode(signature.permissions()),
+        AtFlags::empty(),
+    )?;
+    set_attributes_at(parent, name, signature)
+}
+
+pub fn set_attributes_at(
+    parent: BorrowedFd<'_>,
+    name: &OsStr,
+    signature: &Signature,
+) -> Result<()> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW;
+    chownat(
+        parent,
+        name,
+        Some(uid(signature)),
+        Some(gid(signature)),
+        flags,
+    )?;
+    Ok(utimensat(parent, name, &times(signature), flags)?)
+}
+
+pub fn set_directory_attributes(directory: &OwnedFd, node: &Node) -> io::Result<()> {
+    fchown(
+        directory,
+        Some(uid(&node.signature)),
+        Some(gid(&node.signature)),
+    )?;
+    fchmod(directory, Mode::from_raw_mode(node.signature.permissions()))?;
+    Ok(futimens(directory, &times(&node.signature))?)
+}
+
+fn uid(signature: &Signature) -> Uid {
+    Uid::from_raw(signature.owner)
+}
+
+fn gid(signature: &Signature) -> Gid {
+    Gid::from_raw(signature.group)
+}
+
+/// Whole seconds, as a layer has them.
+fn times(signature: &Signature) -> Timestamps {
+    let time = Timespec {
+        tv_sec: signature.modified.seconds(),
+        tv_nsec: 0,
+    };
+    Timestamps {
+        last_access: time,
+        last_modification: time,
+    }
+}

@@ -1,0 +1,301 @@
+//! Reading the source: what an entry is made of, beyond its attributes.
+//!
+//! Contents go into memory that was set aside before, so that reading under a freeze touches no disk and no journal of
+//! ours; what does not fit is copied into a staging file by the kernel. At most the size that was scanned is read.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::scan::{Node, ROOT, Scan, has_vanished};
+use super::signature::{Kind, Signature};
+use crate::system::clock::Moment;
+use crate::system::file::{self, Segment};
+use crate::system::text::printable;
+use crate::system::tree::{self, Tree};
+
+/// Larger files are staged, so that a few of them do not use the memory up.
+const LARGEST_IN_MEMORY: u64 = 16 << 20;
+/// A file that has so much of its own writing as a whiteout is none.
+const WHITEOUT_ATTRIBUTE: &str = "trusted.overlay.whiteout";
+pub const OPAQUE_ATTRIBUTE: &str = "trusted.overlay.opaque";
+pub const CAPABILITY_ATTRIBUTE: &str = "security.capability";
+/// Attributes of a merged view that an upper directory alone does not show (kernel: filesystems/overlayfs.rst).
+const MERGED_ONLY: [&str; 2] = ["trusted.overlay.redirect", "trusted.overlay.metacopy"];
+
+/// What an entry is made of.
+pub enum Material {
+    Directory {
+        opaque: bool,
+    },
+    Symlink(Vec<u8>),
+    File(FileMaterial),
+    /// A further name of the inode that the entry with this index has.
+    Link(usize),
+    Whiteout,
+    Special,
+    /// It was gone when we came to read it.
+    Vanished,
+}
+
+pub struct FileMaterial {
+    pub size: u64,
+    pub capability: Option<Vec<u8>>,
+    pub content: Content,
+}
+
+pub enum Content {
+    /// Runs of bytes: where they belong, and where they lie in the memory.
+    Memory(Vec<(Segment, usize)>),
+    Staged(PathBuf),
+}
+
+/// An entry of the scan with what it is made of.
+pub struct ReadEntry {
+    pub index: usize,
+    pub material: Material,
+    /// The clock just before reading; a later change gets a later stamp, a grain apart.
+    pub read_at: Moment,
+}
+
+/// Memory set aside for contents, and a directory for what does not fit.
+pub struct Reader<'tree> {
+    source: &'tree Tree,
+    staging: PathBuf,
+    staged: usize,
+    memory: Vec<u8>,
+    used: usize,
+    directory: Option<(usize, OwnedFd)>,
+    links: HashMap<(u32, u32, u64), usize>,
+    pub bytes: u64,
+}
+
+impl<'tree> Reader<'tree> {
+    /// `memory` bytes are set aside now, touched, so that nothing is allocated for contents later.
+    pub fn new(source: &'tree Tree, staging: &Path, memory: usize) -> Self {
+        Self {
+            source,
+            staging: staging.to_owned(),
+            staged: 0,
+            // Zeroed pages would come from the kernel one fault at a time, in the freeze.
+            memory: vec![0xff; memory],
+            used: 0,
+            directory: None,
+            links: HashMap::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Forgets what was read, so that the memory serves again. Staged files are the writer's by now.
+    pub fn reuse_memory(&mut self) {
+        self.used = 0;
+    }
+
+    /// A new scan has new indices.
+    pub fn begin_scan(&mut self) {
+        self.directory = None;
+        self.links.clear();
+        self.used = 0;
+        self.bytes = 0;
+    }
+
+    /// Whether half of the memory is used, and it is time to write.
+    pub fn is_half_full(&self) -> bool {
+        self.used > self.memory.len() / 2
+    }
+
+    pub fn memory(&self) -> &[u8] {
+        &self.memory
+    }
+
+    /// Reads one entry; `check` is asked between pieces of a long copy.
+    pub fn read(
+        &mut self,
+        scan: &Scan,
+        index: usize,
+        check: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<ReadEntry> {
+        let read_at = Moment::stamped_now();
+        let material = match self.material(scan, index, check) {
+            Ok(material) => material,
+            Err(error) if error.downcast_ref().is_some_and(has_vanished) => Material::Vanished,
+            Err(error) => {
+                let path = scan.path(index);
+                return Err(error).with_context(|| format!("reading /{}", printable(&path)));
+            }
+        };
+        Ok(ReadEntry {
+            index,
+            material,
+            read_at,
+        })
+    }
+
+    /// Whether an entry still looks as it did when it was scanned.
+    pub fn still_agrees(&mut self, scan: &Scan, index: usize) -> bool {
+        let node = scan.node(index);
+        let now = self
+            .enter(scan, scan.parent(index))
+            .and_then(|()| Ok(tree::stat_at(self.parent()?, &node.name)?));
+        now.is_ok_and(|stat| Signature::of(&stat).agrees_with(&node.signature))
+    }
+
+    fn material(
+        &mut self,
+        scan: &Scan,
+        index: usize,
+        check: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Material> {
+        let node = scan.node(index);
+        if let Some(first) = self.first_link(node, index) {
+            return Ok(Material::Link(first));
+        }
+        self.enter(scan, scan.parent(index))?;
+        Ok(match node.kind {
+            Kind::Directory => directory_material(&self.open_checked(node)?)?,
+            Kind::File => self.file_material(node, check)?,
+            Kind::Symlink => Material::Symlink(self.link_target(node)?),
+            Kind::Whiteout => Material::Whiteout,
+            Kind::Special => Material::Special,
+        })
+    }
+
+    /// The entry that was read first of those that share an inode.
+    fn first_link(&mut self, node: &Node, index: usize) -> Option<usize> {
+        if !node.has_other_links() || node.kind == Kind::Whiteout {
+            return None;
+        }
+        let Signature { device, inode, .. } = node.signature;
+        let first = *self
+            .links
+            .entry((device.0, device.1, inode))
+            .or_insert(index);
+        (first != index).then_some(first)
+    }
+
+    fn enter(&mut self, scan: &Scan, directory: usize) -> Result<()> {
+        if self
+            .directory
+            .as_ref()
+            .is_none_or(|(open, _)| *open != directory)
+        {
+            let path = if directory == ROOT {
+                Vec::new()
+            } else {
+                scan.path(directory)
+            };
+            self.directory = Some((directory, self.source.directory(&path)?));
+        }
+        Ok(())
+    }
+
+    fn parent(&self) -> io::Result<BorrowedFd<'_>> {
+        let open = self.directory.as_ref();
+        open.map(|(_, directory)| directory.as_fd())
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// Opens an entry, if it still is the inode that was scanned.
+    fn open_checked(&self, node: &Node) -> Result<OwnedFd> {
+        let file = tree::open_at(self.parent()?, &node.name)?;
+        let now = Signature::of(&tree::stat(file.as_fd())?);
+        let is_same = now.inode == node.signature.inode
+            && now.device == node.signature.device
+            && now.file_type() == node.signature.file_type();
+        if !is_same {
+            return Err(io::Error::from_raw_os_error(nix::libc::ENOENT).into());
+        }
+        Ok(file)
+    }
+
+    fn link_target(&self, node: &Node) -> Result<Vec<u8>> {
+        let name = std::ffi::OsStr::from_bytes(&node.name);
+        let target =
+            rustix::fs::readlinkat(self.parent()?, name, Vec::new()).map_err(io::Error::from)?;
+        Ok(target.into_bytes())
+    }
+
+    fn file_material(
+        &mut self,
+        node: &Node,
+        check: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Material> {
+        let file = self.open_checked(node)?;
+        refuse_merged_only(file.as_fd())?;
+        let size = node.signature.size;
+        if size == 0 && file::attribute(file.as_fd(), WHITEOUT_ATTRIBUTE)?.is_some() {
+            return Ok(Material::Whiteout);
+        }
+        let capability = file::attribute(file.as_fd(), CAPABILITY_ATTRIBUTE)?;
+        let segments = file::segments(file.as_fd(), size)?;
+        let data: u64 = segments.iter().map(|segment| segment.length).sum();
+        let room = (self.memory.len() - self.used) as u64;
+        let content = if data <= room.min(LARGEST_IN_MEMORY) {
+            self.read_into_memory(file.as_fd(), &segments)?
+        } else {
+            self.stage(file.as_fd(), &segments, check)?
+        };
+        // A file that shrank is short; one that grew is cut.
+        let size = size.min(tree::stat(file.as_fd())?.stx_size);
+        Ok(Material::File(FileMaterial {
+            size,
+            capability,
+            content,
+        }))
+    }
+
+    fn read_into_memory(&mut self, file: BorrowedFd<'_>, segments: &[Segment]) -> Result<Content> {
+        let mut pieces = Vec::with_capacity(segments.len());
+        for &Segment { offset, length } in segments {
+            // It fits: the caller compared the sum with what is left of the memory.
+            let end = self.used + usize::try_from(length).unwrap_or(0);
+            let count = file::read_at(file, &mut self.memory[self.used..end], offset)?;
+            let length = count as u64;
+            pieces.push((Segment { offset, length }, self.used));
+            self.used += count;
+            self.bytes += length;
+        }
+        Ok(Content::Memory(pieces))
+    }
+
+    fn stage(
+        &mut self,
+        file: BorrowedFd<'_>,
+        segments: &[Segment],
+        check: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Content> {
+        self.staged += 1;
+        let path = self.staging.join(format!("freezeframe-{}", self.staged));
+        let staged = File::create_new(&path)
+            .with_context(|| format!("creating the staging file {}", path.display()))?;
+        for segment in segments {
+            self.bytes += file::copy_segment(file, staged.as_fd(), *segment, check)?;
+        }
+        Ok(Content::Staged(path))
+    }
+}
+
+fn directory_material(directory: &OwnedFd) -> Result<Material> {
+    refuse_merged_only(directory.as_fd())?;
+    let opaque = file::attribute(directory.as_fd(), OPAQUE_ATTRIBUTE)?;
+    Ok(Material::Directory {
+        // "x" marks a directory with whiteouts in extended attributes, which hides nothing by itself.
+        opaque: opaque.is_some_and(|value| value == b"y"),
+    })
+}
+
+fn refuse_merged_only(file: BorrowedFd<'_>) -> Result<()> {
+    for name in MERGED_ONLY {
+        anyhow::ensure!(
+            file::attribute(file, name)?.is_none(),
+            "overlayfs keeps part of it elsewhere ({name}): set FREEZEFRAME_STRATEGY=delegate to leave this container to \
+             the real nerdctl"
+        );
+    }
+    Ok(())
+}

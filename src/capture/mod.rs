@@ -1,0 +1,291 @@
+//! Capture: a consistent copy of a container's own changes, for which its processes stop for milliseconds.
+//!
+//! Pre-copy, as in a live migration: clone while it runs, freeze, read what changed since, thaw, write that. A container
+//! that does not run is left in its state and scanned twice; one that is not to be paused is copied until two scans
+//! agree, within a bound.
+
+mod clone;
+mod comparison;
+mod create;
+pub mod material;
+mod replica;
+pub mod scan;
+pub mod signature;
+mod writers;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::sys::statvfs::statvfs;
+
+use crate::containerd::{Containerd, OverlayMount, TaskStatus};
+use crate::freeze::{Freezer, Frozen};
+use crate::plan::Subject;
+use crate::stages::Stages;
+use crate::system::signals;
+use crate::system::tree::{self, Tree};
+use clone::{Clone, Delta, content_size};
+use scan::Scan;
+
+/// Passes before the freeze stop when they are so short, or no longer become shorter.
+const MOST_PASSES: usize = 4;
+const SHORT_PASS: Duration = Duration::from_millis(150);
+/// Freezes before it is said that the container changes too fast.
+const MOST_FREEZES: usize = 4;
+/// Passes under `--pause=false`.
+const MOST_ROLLING_PASSES: usize = 10;
+/// What must stay free on the container's disk: a twentieth of it, at most a gibibyte.
+const MOST_RESERVE: u64 = 1 << 30;
+
+/// What is captured, and how.
+pub struct Capture<'a> {
+    pub containerd: &'a Containerd,
+    pub subject: &'a Subject,
+    /// The container's upper directory.
+    pub upper: &'a Path,
+    /// The prepared snapshot, whose upper directory becomes the clone.
+    pub prepared: &'a OverlayMount,
+    pub pause: bool,
+    /// Finds what freezes the task with this process.
+    pub freezer: &'a dyn Fn(u32) -> Result<Freezer>,
+}
+
+/// The finished clone, and what it took.
+pub struct Captured {
+    pub tree: Tree,
+    pub bytes_cloned: u64,
+    pub bytes_copied_frozen: u64,
+    /// How long the container was frozen, in all.
+    pub frozen: Duration,
+    pub warnings: Vec<String>,
+}
+
+/// What the container does while we look.
+enum Standing {
+    /// Its processes run; this freezes them.
+    Running(Freezer),
+    /// None of them runs: there are none, or somebody else has stopped them.
+    Quiet,
+}
+
+#[derive(Default)]
+struct Tally {
+    frozen: Duration,
+    bytes_copied_frozen: u64,
+    unstable: usize,
+}
+
+impl Capture<'_> {
+    pub fn run(&self, stages: &mut Stages) -> Result<Captured> {
+        let source = Tree::open(self.upper)
+            .with_context(|| format!("opening the upper directory {}", self.upper.display()))?;
+        let scan = stages.time("scan", || scan_running(&source))?;
+        let size = content_size(&scan);
+        check_space(&self.prepared.upper, size)?;
+        let mut clone = Clone::new(&source, &self.prepared.upper, &self.prepared.work, size)?;
+        self.thaw_abandoned()?;
+        stages.time("copy", || self.copy_ahead(&mut clone, &source, scan))?;
+        let tally = stages.time("freeze", || self.copy_rest(&mut clone, &source))?;
+        self.check_still_there(&source)?;
+        stages.time("finish", || finish(clone, &tally))
+    }
+
+    /// Passes over the running container until they are short.
+    fn copy_ahead(&self, clone: &mut Clone, source: &Tree, first: Scan) -> Result<()> {
+        let mut previous = clone.pass(first, &self.processes()?)?;
+        for _ in 1..MOST_PASSES {
+            if previous.elapsed < SHORT_PASS || previous.changed == 0 {
+                break;
+            }
+            let pass = clone.pass(scan_running(source)?, &self.processes()?)?;
+            let shrinks = pass.elapsed < previous.elapsed * 2 / 3;
+            previous = pass;
+            if !shrinks {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the clone what the container is at one moment.
+    fn copy_rest(&self, clone: &mut Clone, source: &Tree) -> Result<Tally> {
+        let mut tally = Tally::default();
+        for _ in 0..MOST_FREEZES {
+            let delta = match self.standing()? {
+                Standing::Running(_) if !self.pause => {
+                    self.roll(clone, source)?;
+                    return Ok(tally);
+                }
+                Standing::Running(freezer) => freeze_and_read(clone, &freezer, &mut tally)?,
+                Standing::Quiet => self.read_quiet(clone)?,
+            };
+            if let Some(delta) = delta {
+                tally.unstable = delta.unstable;
+                clone.apply(delta)?;
+                return Ok(tally);
+            }
+            clone.pass(scan_running(source)?, &self.processes()?)?;
+        }
+        bail!(
+            "the container changes more than can be copied while it is frozen ({} s), or does not stay frozen: try again \
+             when it is less busy, or use --pause=false",
+            crate::freeze::HOLD_BOUND.as_secs()
+        )
+    }
+
+    /// Reads the delta of a container that does not run; `None` where it has begun to.
+    fn read_quiet(&self, clone: &mut Clone) -> Result<Option<Delta>> {
+        let delta = clone.read_delta(&self.processes()?, &|| Ok(signals::check()?))?;
+        let stayed = matches!(self.standing()?, Standing::Quiet);
+        Ok(stayed.then_some(delta))
+    }
+
+    /// Passes until nothing changes any more, or the bound is reached and what is there must do.
+    fn roll(&self, clone: &mut Clone, source: &Tree) -> Result<()> {
+        for _ in 0..MOST_ROLLING_PASSES {
+            if clone
+                .pass(scan_running(source)?, &self.processes()?)?
+                .changed
+                == 0
+            {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn standing(&self) -> Result<Standing> {
+        let task = self.containerd.task(&self.subject.id)?;
+        if task.status != TaskStatus::Running {
+            return Ok(Standing::Quiet);
+        }
+        let freezer = (self.freezer)(task.pid)?;
+        // containerd would say paused if this was its own doing.
+        Ok(if freezer.is_frozen()? {
+            Standing::Quiet
+        } else {
+            Standing::Running(freezer)
+        })
+    }
+
+    fn processes(&self) -> Result<Vec<u32>> {
+        let task = self.containerd.task(&self.subject.id)?;
+        if task.status == TaskStatus::Idle {
+            return Ok(Vec::new());
+        }
+        (self.freezer)(task.pid)?.processes()
+    }
+
+    fn thaw_abandoned(&self) -> Result<()> {
+        let task = self.containerd.task(&self.subject.id)?;
+        if task.status == TaskStatus::Idle {
+            return Ok(());
+        }
+        (self.freezer)(task.pid)?.thaw_if_abandoned()
+    }
+
+    /// A snapshot that was removed while we read it may have been read half-removed.
+    fn check_still_there(&self, source: &Tree) -> Result<()> {
+        let (snapshotter, key) = (&self.subject.snapshotter, &self.subject.snapshot_key);
+        let root = tree::stat(source.root()).context("reading the upper directory")?;
+        let is_there = root.stx_nlink > 0 && self.containerd.snapshot(snapshotter, key)?.is_some();
+        ensure!(
+            is_there,
+            "container {} was removed while it was being committed",
+            self.subject.id
+        );
+        Ok(())
+    }
+}
+
+/// The freeze has lasted as long as it may.
+#[derive(Debug)]
+struct TooLong;
+
+impl std::fmt::Display for TooLong {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("the freeze has lasted too long")
+    }
+}
+
+impl std::error::Error for TooLong {}
+
+/// Reads the delta under a freeze; `None` where that took too long or the freeze did not hold.
+fn freeze_and_read(
+    clone: &mut Clone,
+    freezer: &Freezer,
+    tally: &mut Tally,
+) -> Result<Option<Delta>> {
+    let frozen = freezer.freeze()?;
+    let delta = read_frozen(clone, freezer, &frozen);
+    let held = frozen.holds();
+    tally.frozen += frozen.thaw()?;
+    match delta {
+        Err(error) if error.is::<TooLong>() => Ok(None),
+        Err(error) => Err(error),
+        // A container that ended meanwhile has no freezer to ask.
+        Ok(delta) if held.unwrap_or(false) => {
+            tally.bytes_copied_frozen += delta.bytes;
+            Ok(Some(delta))
+        }
+        Ok(_) => Ok(None),
+    }
+}
+
+fn read_frozen(clone: &mut Clone, freezer: &Freezer, frozen: &Frozen) -> Result<Delta> {
+    let deadline = frozen.deadline();
+    let check = move || {
+        signals::check()?;
+        ensure!(Instant::now() < deadline, TooLong);
+        Ok(())
+    };
+    clone.read_delta(&freezer.processes()?, &check)
+}
+
+fn scan_running(source: &Tree) -> Result<Scan> {
+    Scan::of(source, &|| Ok(signals::check()?))
+}
+
+fn finish(clone: Clone, tally: &Tally) -> Result<Captured> {
+    let bytes_cloned = clone.bytes;
+    let replica = clone.complete()?;
+    let mut warnings = Vec::new();
+    if replica.unrepresentable > 0 {
+        warnings.push(format!(
+            "{} entries are left out: their names begin with .wh., which means deletion in a layer",
+            replica.unrepresentable
+        ));
+    }
+    if tally.unstable > 0 {
+        warnings.push(format!(
+            "{} files changed while the container was frozen: something outside of it writes to them",
+            tally.unstable
+        ));
+    }
+    Ok(Captured {
+        tree: replica.into_tree(),
+        bytes_cloned,
+        bytes_copied_frozen: tally.bytes_copied_frozen,
+        frozen: tally.frozen,
+        warnings,
+    })
+}
+
+/// The clone, and a layer of at most its size, go to the very disk that the container writes to.
+fn check_space(upper: &Path, size: u64) -> Result<()> {
+    let stat = statvfs(upper)
+        .with_context(|| format!("asking for the free space of {}", upper.display()))?;
+    let block = stat.fragment_size();
+    let free = stat.blocks_available() * block;
+    let reserve = (stat.blocks() * block / 20).min(MOST_RESERVE);
+    let needed = size.saturating_mul(2).saturating_add(reserve);
+    ensure!(
+        free >= needed,
+        "too little disk space: the commit needs {} MB (its copy, its layer and a reserve), {} has {} MB free",
+        needed.div_ceil(1_000_000),
+        upper.display(),
+        free / 1_000_000
+    );
+    Ok(())
+}

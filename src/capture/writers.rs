@@ -1,0 +1,98 @@
+//! Files whose signatures cannot be trusted because of how a process of the container holds them.
+//!
+//! A store through a shared mapping moves the change time only when it faults; direct I/O that is in flight is waited
+//! for by neither syncfs nor `SEEK_DATA`. Such files count as changed. They are known by the last component of their
+//! path (a bind mount inside the container shows another path to them) and by inode number (hard links have other
+//! names); both may catch a file too many, which costs a copy and no more.
+
+use std::collections::HashSet;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use nix::libc;
+
+use super::scan::Node;
+use super::signature::Kind;
+use crate::system::mounts::unescape;
+
+/// The files that processes hold in such a way.
+#[derive(Default)]
+pub struct Writers {
+    names: HashSet<Box<[u8]>>,
+    inodes: HashSet<u64>,
+}
+
+impl Writers {
+    /// Adds what the processes hold now. A process that ends meanwhile holds nothing any more.
+    pub fn look(&mut self, processes: &[u32]) {
+        for process in processes {
+            self.look_at_mappings(*process);
+            self.look_at_descriptors(*process);
+        }
+    }
+
+    pub fn hold(&self, node: &Node) -> bool {
+        node.kind == Kind::File
+            && (self.inodes.contains(&node.signature.inode) || self.names.contains(&node.name))
+    }
+
+    /// `proc_pid_maps(5)`: `ADDRESS PERMISSIONS OFFSET DEVICE INODE PATH`.
+    fn look_at_mappings(&mut self, process: u32) {
+        let Ok(maps) = fs::read(format!("/proc/{process}/maps")) else {
+            return;
+        };
+        for line in maps.split(|byte| *byte == b'\n') {
+            let mut fields = line.splitn(6, |byte| *byte == b' ');
+            let permissions = fields.nth(1).unwrap_or_default();
+            if permissions.get(1) != Some(&b'w') || permissions.get(3) != Some(&b's') {
+                continue;
+            }
+            let inode = fields
+                .nth(2)
+                .and_then(|field| std::str::from_utf8(field).ok());
+            let inode = inode.and_then(|field| field.parse::<u64>().ok());
+            self.inodes.extend(inode.filter(|inode| *inode != 0));
+            let path = unescape(fields.next().unwrap_or_default().trim_ascii_start());
+            self.add_name(Path::new(&path));
+        }
+    }
+
+    fn look_at_descriptors(&mut self, process: u32) {
+        let Ok(descriptors) = fs::read_dir(format!("/proc/{process}/fdinfo")) else {
+            return;
+        };
+        for descriptor in descriptors.flatten() {
+            if !is_direct_and_writable(&descriptor.path()) {
+                continue;
+            }
+            let link = format!("/proc/{process}/fd/{}", descriptor.file_name().display());
+            if let Ok(target) = fs::read_link(&link) {
+                self.add_name(&target);
+            }
+            if let Ok(stat) = fs::metadata(&link) {
+                self.inodes.insert(stat.ino());
+            }
+        }
+    }
+
+    fn add_name(&mut self, path: &Path) {
+        if let Some(name) = path.file_name() {
+            self.names.insert(name.as_bytes().into());
+        }
+    }
+}
+
+/// `proc_pid_fdinfo(5)`: the open flags are an octal number.
+fn is_direct_and_writable(information: &Path) -> bool {
+    let Ok(text) = fs::read_to_string(information) else {
+        return false;
+    };
+    let flags = text
+        .lines()
+        .find_map(|line| line.strip_prefix("flags:"))
+        .and_then(|flags| i32::from_str_radix(flags.trim(), 8).ok())
+        .unwrap_or(0);
+    flags & libc::O_DIRECT != 0 && flags & libc::O_ACCMODE != libc::O_RDONLY
+}

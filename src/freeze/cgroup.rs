@@ -1,0 +1,231 @@
+//! The cgroup freezer, both versions, driven through its files.
+//!
+//! Version 1: `freezer.state` (kernel: cgroup-v1/freezer-subsystem.rst). Version 2: `cgroup.freeze` asks and
+//! `cgroup.events` answers (cgroup-v2.rst), since a task that is stuck in the kernel is not frozen yet.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::system::mounts::{MountEntry, mounts_of};
+
+/// Short enough to matter little within a freeze, long enough not to starve what is to be frozen.
+const POLL_PAUSE: Duration = Duration::from_micros(100);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    One,
+    Two,
+}
+
+/// A container's cgroup in the hierarchy that freezes.
+#[derive(Clone, Debug)]
+pub struct Cgroup {
+    pub version: Version,
+    pub directory: PathBuf,
+}
+
+impl Cgroup {
+    /// The cgroup of the container whose first process is `pid`: the ancestor of that process's cgroup that the
+    /// container's ID or its specification's `cgroupsPath` names, since a systemd inside moves its process further down.
+    /// `None` where no freezer can be reached.
+    ///
+    /// # Errors
+    /// We are in that cgroup ourselves.
+    pub fn of_container(pid: u32, id: &str, cgroups_path: Option<&str>) -> Result<Option<Self>> {
+        let Some((version, mount, path)) = freezer_path(pid)? else {
+            return Ok(None);
+        };
+        let expected = cgroups_path.map(scope_name);
+        let found = path
+            .ancestors()
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+            .find(|ancestor| {
+                let name = ancestor.file_name().unwrap_or_default().to_string_lossy();
+                name.contains(id) || expected.as_deref() == Some(&*name)
+            });
+        let Some(found) = found.filter(|found| found.parent().is_some()) else {
+            return Ok(None);
+        };
+        refuse_our_own(version, found)?;
+        let below_mount = found.strip_prefix(&mount.root).unwrap_or(found);
+        let below_mount = below_mount.strip_prefix("/").unwrap_or(below_mount);
+        let cgroup = Self {
+            version,
+            directory: mount.mount_point.join(below_mount),
+        };
+        Ok(cgroup.state_file().exists().then_some(cgroup))
+    }
+
+    /// Freezes every process in and below the cgroup; gives up, thawing, when `deadline` has passed.
+    pub fn freeze(&self, deadline: Instant) -> Result<()> {
+        loop {
+            self.write(match self.version {
+                Version::One => "FROZEN",
+                Version::Two => "1",
+            })?;
+            if self.is_frozen()? {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                self.thaw()?;
+                bail!(
+                    "the processes of cgroup {} did not freeze in time: one is stuck in the kernel; try again, or use \
+                     --pause=false",
+                    self.directory.display()
+                );
+            }
+            std::thread::sleep(POLL_PAUSE);
+        }
+    }
+
+    /// Lets everything run again. A cgroup that is gone has nothing left to thaw.
+    pub fn thaw(&self) -> Result<()> {
+        let wanted = match self.version {
+            Version::One => "THAWED",
+            Version::Two => "0",
+        };
+        match self.write(wanted) {
+            Err(error) if is_gone(&error) => Ok(()),
+            answer => answer,
+        }
+    }
+
+    /// Whether every process is frozen now.
+    pub fn is_frozen(&self) -> Result<bool> {
+        let text = self.read(match self.version {
+            Version::One => "freezer.state",
+            Version::Two => "cgroup.events",
+        })?;
+        Ok(match self.version {
+            Version::One => text.trim() == "FROZEN",
+            Version::Two => text.lines().any(|line| line == "frozen 1"),
+        })
+    }
+
+    /// The processes in and below the cgroup.
+    pub fn processes(&self) -> Vec<u32> {
+        let mut processes = Vec::new();
+        let mut waiting = vec![self.directory.clone()];
+        while let Some(directory) = waiting.pop() {
+            let members = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
+            processes.extend(members.lines().filter_map(|line| line.parse::<u32>().ok()));
+            let children = fs::read_dir(directory).into_iter().flatten().flatten();
+            waiting.extend(
+                children
+                    .filter(|child| child.file_type().is_ok_and(|kind| kind.is_dir()))
+                    .map(|child| child.path()),
+            );
+        }
+        processes
+    }
+
+    fn state_file(&self) -> PathBuf {
+        self.directory.join(match self.version {
+            Version::One => "freezer.state",
+            Version::Two => "cgroup.freeze",
+        })
+    }
+
+    fn read(&self, name: &str) -> Result<String> {
+        let path = self.directory.join(name);
+        fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
+    }
+
+    fn write(&self, value: &str) -> Result<()> {
+        let path = self.state_file();
+        fs::write(&path, value).with_context(|| format!("writing {value} to {}", path.display()))
+    }
+}
+
+fn is_gone(error: &anyhow::Error) -> bool {
+    let code = error.downcast_ref().and_then(io::Error::raw_os_error);
+    matches!(code, Some(nix::libc::ENOENT | nix::libc::ENODEV))
+}
+
+/// The hierarchy with a freezer that `pid` is in: version 1 where its freezer is mounted, as runc uses that one then.
+fn freezer_path(pid: u32) -> Result<Option<(Version, MountEntry, PathBuf)>> {
+    let mounts = mounts_of(std::process::id()).context("reading our mounts")?;
+    let membership = fs::read_to_string(format!("/proc/{pid}/cgroup"))
+        .with_context(|| format!("reading the cgroups of process {pid}"))?;
+    let (mut first, mut second) = (None, None);
+    for mount in mounts {
+        match mount.kind.as_str() {
+            "cgroup" if mount.has_option("freezer") => first = Some(mount),
+            "cgroup2" => second = Some(mount),
+            _ => {}
+        }
+    }
+    let versions = [(Version::One, first), (Version::Two, second)];
+    Ok(versions.into_iter().find_map(|(version, mount)| {
+        let path = path_in(&membership, version)?;
+        Some((version, mount?, path.into()))
+    }))
+}
+
+/// cgroups(7): lines of `HIERARCHY:CONTROLLERS:PATH`; version 2 has no controllers there.
+fn path_in(membership: &str, version: Version) -> Option<&str> {
+    membership.lines().find_map(|line| {
+        let (_, rest) = line.split_once(':')?;
+        let (controllers, path) = rest.split_once(':')?;
+        let is_ours = match version {
+            Version::One => controllers.split(',').any(|name| name == "freezer"),
+            Version::Two => controllers.is_empty(),
+        };
+        is_ours.then_some(path)
+    })
+}
+
+/// The last component of runc's `cgroupsPath`; `SLICE:PREFIX:NAME` is systemd's form.
+fn scope_name(cgroups_path: &str) -> String {
+    let parts: Vec<&str> = cgroups_path.split(':').collect();
+    match parts[..] {
+        [_, "", name] => format!("{name}.scope"),
+        [_, prefix, name] => format!("{prefix}-{name}.scope"),
+        _ => cgroups_path
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
+    }
+}
+
+fn refuse_our_own(version: Version, cgroup: &Path) -> Result<()> {
+    let own = fs::read_to_string("/proc/self/cgroup").context("reading our own cgroups")?;
+    let inside = path_in(&own, version).is_some_and(|own| Path::new(own).starts_with(cgroup));
+    ensure!(
+        !inside,
+        "this process runs inside the container to be committed (cgroup {}) and would freeze itself: run the commit from \
+         outside, or use --pause=false",
+        cgroup.display()
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn membership_of_a_hybrid_hierarchy_is_read() {
+        let text = "9:name=systemd:/\n6:cpu,freezer:/default/abc\n0::/unified\n";
+        assert_eq!(path_in(text, Version::One), Some("/default/abc"));
+        assert_eq!(path_in(text, Version::Two), Some("/unified"));
+        assert_eq!(path_in("0::/\n", Version::One), None);
+    }
+
+    #[test]
+    fn a_scope_has_the_name_that_systemd_gives_it() {
+        assert_eq!(scope_name("/default/abc"), "abc");
+        assert_eq!(scope_name("system.slice:nerdctl:abc"), "nerdctl-abc.scope");
+        assert_eq!(
+            scope_name("kubepods.slice:cri-containerd:abc"),
+            "cri-containerd-abc.scope"
+        );
+    }
+}

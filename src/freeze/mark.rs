@@ -1,0 +1,72 @@
+//! The mark: a file that says which process is freezing what, written before the freeze and removed after the thaw.
+//!
+//! It lives in /run, so a reboot clears it, as it clears every freeze.
+
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::digest::Sha256Digest;
+use crate::system::process::ProcessIdentity;
+
+const DIRECTORY: &str = "/run/freezeframe";
+
+pub struct Mark {
+    path: PathBuf,
+    stays: bool,
+}
+
+impl Mark {
+    /// Says that this process is about to freeze what `name` names.
+    pub fn write(name: &str) -> Result<Self> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(DIRECTORY)
+            .with_context(|| format!("creating {DIRECTORY}"))?;
+        let path = path_of(name);
+        let text = format!("{}\n{name}\n", ProcessIdentity::of_this_process()?);
+        fs::write(&path, text).with_context(|| format!("writing the mark {}", path.display()))?;
+        Ok(Self { path, stays: false })
+    }
+
+    /// Whether the process that froze it is gone without a thaw.
+    pub fn is_abandoned(name: &str) -> bool {
+        fs::read_to_string(path_of(name))
+            .ok()
+            .and_then(|text| Some(text.lines().next()?.to_owned()))
+            .is_some_and(|holder| ProcessIdentity::is_known_to_be_gone(&holder))
+    }
+
+    pub fn remove_of(name: &str) {
+        remove(&path_of(name));
+    }
+
+    /// Keeps the file, as what it says still holds.
+    pub fn leave(mut self) {
+        self.stays = true;
+    }
+}
+
+impl Drop for Mark {
+    fn drop(&mut self) {
+        if !self.stays {
+            remove(&self.path);
+        }
+    }
+}
+
+/// A mark that cannot be removed names a dead process soon, and one that thawed: harmless.
+fn remove(path: &Path) {
+    let _ = fs::remove_file(path);
+    // Only an empty directory goes.
+    let _ = fs::remove_dir(DIRECTORY);
+}
+
+fn path_of(name: &str) -> PathBuf {
+    let mut digest = Sha256Digest::default();
+    digest.update(name.as_bytes());
+    Path::new(DIRECTORY).join(digest.hexadecimal())
+}

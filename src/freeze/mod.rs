@@ -1,0 +1,240 @@
+//! Freezing, and never leaving frozen.
+//!
+//! Four things see to the thaw: the caller's `thaw`, the guard's `Drop` on every other way out, a watchdog process that
+//! thaws when we die or stall, and a mark by which the next commit knows a freeze that outlived both. containerd does
+//! not know of a direct freeze and would refuse to resume it, so nobody else would.
+
+mod cgroup;
+mod mark;
+pub mod watchdog;
+
+use std::ffi::OsString;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+pub use cgroup::{Cgroup, Version};
+
+use crate::containerd::Containerd;
+use crate::system::signals::HeldStops;
+use mark::Mark;
+use watchdog::Watchdog;
+
+/// How long processes may take to freeze. It counts as frozen time, as some are frozen already.
+const FREEZE_BOUND: Duration = Duration::from_secs(1);
+/// How long the caller may hold the freeze; the watchdog thaws a second after.
+pub const HOLD_BOUND: Duration = Duration::from_secs(4);
+
+/// What can stop and start a container's processes.
+pub enum Freezer {
+    Cgroup(Cgroup),
+    /// Through the daemon and its shim: slower, but there is always one.
+    Task {
+        containerd: Containerd,
+        address: OsString,
+        namespace: String,
+        container: String,
+    },
+}
+
+impl Freezer {
+    /// Freezes the container until the guard is thawed or dropped.
+    pub fn freeze(&self) -> Result<Frozen<'_>> {
+        let stops = HeldStops::new()?;
+        let watchdog = Watchdog::start(self)?;
+        let mark = Mark::write(&self.name())?;
+        let mut frozen = Frozen {
+            freezer: self,
+            watchdog,
+            mark: Some(mark),
+            since: Instant::now(),
+            thawed: false,
+            _stops: stops,
+        };
+        frozen.watchdog.about_to_freeze()?;
+        frozen.since = Instant::now();
+        match self {
+            Self::Cgroup(cgroup) => cgroup.freeze(frozen.since + FREEZE_BOUND)?,
+            Self::Task {
+                containerd,
+                container,
+                ..
+            } => containerd.pause_task(container)?,
+        }
+        Ok(frozen)
+    }
+
+    /// Whether its processes are stopped now, by whomever. `container_is_paused` asks containerd, where it must.
+    pub fn is_frozen(&self) -> Result<bool> {
+        match self {
+            Self::Cgroup(cgroup) => cgroup.is_frozen(),
+            Self::Task {
+                containerd,
+                container,
+                ..
+            } => Ok(containerd.task(container)?.status == crate::containerd::TaskStatus::Paused),
+        }
+    }
+
+    pub fn processes(&self) -> Result<Vec<u32>> {
+        match self {
+            Self::Cgroup(cgroup) => Ok(cgroup.processes()),
+            Self::Task {
+                containerd,
+                container,
+                ..
+            } => containerd.task_processes(container),
+        }
+    }
+
+    /// Thaws what a commit left frozen that is dead, and whose watchdog is dead too.
+    pub fn thaw_if_abandoned(&self) -> Result<()> {
+        if Mark::is_abandoned(&self.name()) && self.is_frozen()? {
+            self.thaw()?;
+            Mark::remove_of(&self.name());
+        }
+        Ok(())
+    }
+
+    fn thaw(&self) -> Result<()> {
+        match self {
+            Self::Cgroup(cgroup) => cgroup.thaw(),
+            Self::Task {
+                containerd,
+                container,
+                ..
+            } => containerd.for_cleaning_up().resume_task(container),
+        }
+    }
+
+    /// Unique among the freezers of this machine.
+    fn name(&self) -> String {
+        self.description()
+            .iter()
+            .map(|part| part.to_string_lossy())
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    /// As words of a command line, for the watchdog.
+    fn description(&self) -> Vec<OsString> {
+        match self {
+            Self::Cgroup(Cgroup { version, directory }) => {
+                let version = if *version == Version::One {
+                    "cgroup1"
+                } else {
+                    "cgroup2"
+                };
+                vec![version.into(), directory.into()]
+            }
+            Self::Task {
+                address,
+                namespace,
+                container,
+                ..
+            } => vec![
+                "task".into(),
+                address.clone(),
+                namespace.into(),
+                container.into(),
+            ],
+        }
+    }
+
+    fn from_description(words: &[OsString]) -> Result<Self> {
+        let text = |word: &OsString| word.to_string_lossy().into_owned();
+        match words {
+            [kind, directory] if kind == "cgroup1" || kind == "cgroup2" => {
+                Ok(Self::Cgroup(Cgroup {
+                    version: if kind == "cgroup1" {
+                        Version::One
+                    } else {
+                        Version::Two
+                    },
+                    directory: directory.into(),
+                }))
+            }
+            [kind, address, namespace, container] if kind == "task" => Ok(Self::Task {
+                containerd: Containerd::connect(address.as_ref(), &text(namespace))?,
+                address: address.clone(),
+                namespace: text(namespace),
+                container: text(container),
+            }),
+            _ => bail!("the watchdog is started by a commit, not by hand"),
+        }
+    }
+}
+
+/// A container that is frozen as long as this lives.
+pub struct Frozen<'freezer> {
+    freezer: &'freezer Freezer,
+    watchdog: Watchdog,
+    mark: Option<Mark>,
+    since: Instant,
+    thawed: bool,
+    _stops: HeldStops,
+}
+
+impl Frozen<'_> {
+    /// When the caller must be done.
+    pub fn deadline(&self) -> Instant {
+        self.since + HOLD_BOUND
+    }
+
+    /// Whether it still is. Others can thaw it: runc does, to deliver a SIGKILL, and so does our own watchdog.
+    pub fn holds(&self) -> Result<bool> {
+        self.freezer.is_frozen()
+    }
+
+    /// Lets the container run; returns how long it was frozen.
+    ///
+    /// # Errors
+    /// It may still be frozen; the message names what thaws it.
+    pub fn thaw(mut self) -> Result<Duration> {
+        self.thaw_now()?;
+        Ok(self.since.elapsed())
+    }
+
+    fn thaw_now(&mut self) -> Result<()> {
+        self.freezer.thaw().with_context(|| {
+            format!(
+                "the container may still be frozen; `{}` thaws it",
+                self.freezer.remedy()
+            )
+        })?;
+        self.thawed = true;
+        self.watchdog.thawed();
+        drop(self.mark.take());
+        Ok(())
+    }
+}
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        if !self.thawed && self.thaw_now().is_err() {
+            // The watchdog sees our end of its pipe close, and tries as well; the mark stays for the next commit.
+            if let Some(mark) = self.mark.take() {
+                mark.leave();
+            }
+        }
+    }
+}
+
+impl Freezer {
+    /// A command that thaws the container.
+    fn remedy(&self) -> String {
+        match self {
+            Self::Cgroup(cgroup) if cgroup.version == Version::One => {
+                format!("echo THAWED > {}/freezer.state", cgroup.directory.display())
+            }
+            Self::Cgroup(cgroup) => {
+                format!("echo 0 > {}/cgroup.freeze", cgroup.directory.display())
+            }
+            Self::Task {
+                namespace,
+                container,
+                ..
+            } => format!("ctr -n {namespace} tasks resume {container}"),
+        }
+    }
+}
