@@ -1,0 +1,183 @@
+//! The archive: entries as containerd's differ writes them, so that unpacking gives the tree that the clone is.
+//!
+//! PAX (pax(1), POSIX.1-2001) where a field of the ustar header is too small; whole-second times; no names of users or
+//! groups; parents first, in a stable order; whiteouts as in the OCI image specification, layer.md.
+
+use std::collections::{HashMap, hash_map};
+use std::ffi::OsStr;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+
+use anyhow::{Context, Result};
+use tar::{Builder, EntryType};
+
+use super::entry::Entry;
+use crate::capture::material::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE};
+use crate::capture::scan::{Node, ROOT, Scan};
+use crate::capture::signature::Kind;
+use crate::system::file;
+use crate::system::signals;
+use crate::system::text::printable;
+use crate::system::tree::{self, Tree};
+
+const WHITEOUT_PREFIX: &[u8] = b".wh.";
+const OPAQUE_NAME: &[u8] = b".wh..wh..opq";
+const CAPABILITY_RECORD: &str = "SCHILY.xattr.security.capability";
+
+/// Writes the entries of `tree` to `sink`; returns how many.
+pub fn write(tree: &Tree, sink: &mut dyn Write) -> Result<u64> {
+    let scan = Scan::of(tree, &|| Ok(signals::check()?))?;
+    let mut archive = Archive {
+        tree,
+        scan: &scan,
+        builder: Builder::new(sink),
+        links: HashMap::new(),
+        directory: None,
+        entries: 0,
+    };
+    for index in scan.depth_first() {
+        if index != ROOT {
+            archive
+                .append(index)
+                .with_context(|| format!("/{}", printable(&scan.path(index))))?;
+        }
+    }
+    archive.builder.finish().context("ending the archive")?;
+    Ok(archive.entries)
+}
+
+struct Archive<'a> {
+    tree: &'a Tree,
+    scan: &'a Scan,
+    builder: Builder<&'a mut dyn Write>,
+    /// The first path of an inode that has several.
+    links: HashMap<u64, Vec<u8>>,
+    directory: Option<(usize, OwnedFd)>,
+    entries: u64,
+}
+
+impl Archive<'_> {
+    fn append(&mut self, index: usize) -> Result<()> {
+        let node = self.scan.node(index);
+        let path = self.scan.path(index);
+        if node.kind == Kind::Whiteout {
+            return self.append_whiteout(index, &node.name);
+        }
+        if let Some(first) = self.first_link(node, &path) {
+            let entry = Entry::new(node, path, EntryType::Link).linking_to(first);
+            return self.append_entry(entry, io::empty());
+        }
+        match node.kind {
+            Kind::Directory => self.append_directory(index, node, path),
+            Kind::File => self.append_file(index, node, path),
+            Kind::Symlink => {
+                let name = OsStr::from_bytes(&node.name);
+                let directory = self.enter(self.scan.parent(index))?;
+                let target = rustix::fs::readlinkat(directory, name, Vec::new())?;
+                let entry = Entry::new(node, path, EntryType::Symlink);
+                self.append_entry(entry.linking_to(target.into_bytes()), io::empty())
+            }
+            Kind::Special => self.append_entry(
+                Entry::new(node, path, Entry::special_type(node)),
+                io::empty(),
+            ),
+            Kind::Whiteout => Ok(()),
+        }
+    }
+
+    fn first_link(&mut self, node: &Node, path: &[u8]) -> Option<Vec<u8>> {
+        if !node.has_other_links() {
+            return None;
+        }
+        match self.links.entry(node.signature.inode) {
+            hash_map::Entry::Occupied(first) => Some(first.get().clone()),
+            hash_map::Entry::Vacant(place) => {
+                place.insert(path.to_vec());
+                None
+            }
+        }
+    }
+
+    fn append_directory(&mut self, index: usize, node: &Node, mut path: Vec<u8>) -> Result<()> {
+        path.push(b'/');
+        self.append_entry(Entry::new(node, path, EntryType::Directory), io::empty())?;
+        let directory = self.enter(index)?;
+        if file::attribute(directory.as_fd(), OPAQUE_ATTRIBUTE)?.is_some() {
+            let mut path = self.scan.path(index);
+            path.push(b'/');
+            path.extend(OPAQUE_NAME);
+            self.append_entry(Entry::whiteout(path), io::empty())?;
+        }
+        Ok(())
+    }
+
+    fn append_whiteout(&mut self, index: usize, name: &[u8]) -> Result<()> {
+        let mut path = self.scan.path(self.scan.parent(index));
+        if !path.is_empty() {
+            path.push(b'/');
+        }
+        path.extend(WHITEOUT_PREFIX);
+        path.extend(name);
+        self.append_entry(Entry::whiteout(path), io::empty())
+    }
+
+    fn append_file(&mut self, index: usize, node: &Node, path: Vec<u8>) -> Result<()> {
+        let directory = self.enter(self.scan.parent(index))?;
+        let file = tree::open_at(directory.as_fd(), &node.name)?;
+        let mut entry = Entry::new(node, path, EntryType::Regular);
+        entry.size = node.signature.size;
+        if let Some(capability) = file::attribute(file.as_fd(), CAPABILITY_ATTRIBUTE)? {
+            entry.records.push((CAPABILITY_RECORD, capability));
+        }
+        let content = Exactly {
+            file: file.into(),
+            left: entry.size,
+        };
+        self.append_entry(entry, content)
+    }
+
+    fn append_entry(&mut self, entry: Entry, content: impl Read) -> Result<()> {
+        let (header, records) = entry.encode();
+        let records = records
+            .iter()
+            .map(|(name, value)| (*name, value.as_slice()));
+        self.builder.append_pax_extensions(records)?;
+        self.builder.append(&header, content)?;
+        self.entries += 1;
+        Ok(())
+    }
+
+    /// The directory with this index, kept open for its next entry.
+    fn enter(&mut self, index: usize) -> io::Result<&OwnedFd> {
+        let held = self.directory.take().filter(|(held, _)| *held == index);
+        let open = match held {
+            Some(open) => open,
+            None => (index, self.tree.directory(&self.scan.path(index))?),
+        };
+        Ok(&self.directory.insert(open).1)
+    }
+}
+
+/// A file's content of exactly the size that its header says.
+struct Exactly {
+    file: std::fs::File,
+    left: u64,
+}
+
+impl Read for Exactly {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let wanted = usize::try_from(self.left)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
+        let count = self.file.read(&mut buffer[..wanted])?;
+        if count == 0 && wanted > 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the clone has changed: something else writes to containerd's directories",
+            ));
+        }
+        self.left -= count as u64;
+        Ok(count)
+    }
+}

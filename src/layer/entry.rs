@@ -1,0 +1,132 @@
+//! One entry of the archive: its header, and PAX records for what the header's fields cannot say.
+
+use rustix::fs::FileType;
+use tar::{EntryType, Header};
+
+use crate::capture::scan::Node;
+
+/// The ustar header's fields: names, and numbers of seven and of eleven octal digits.
+const NAME_FIELD: std::ops::Range<usize> = 0..100;
+const LINK_FIELD: std::ops::Range<usize> = 157..257;
+const MOST_IN_SEVEN_DIGITS: u64 = 0o777_7777;
+const MOST_IN_ELEVEN_DIGITS: u64 = 0o777_7777_7777;
+
+/// An entry before it is cut to the header's fields.
+pub struct Entry {
+    kind: EntryType,
+    path: Vec<u8>,
+    link: Vec<u8>,
+    mode: u32,
+    owner: u32,
+    group: u32,
+    pub size: u64,
+    modified: i64,
+    node: (u32, u32),
+    pub records: Vec<(&'static str, Vec<u8>)>,
+}
+
+impl Entry {
+    /// The type of a device or FIFO.
+    pub fn special_type(node: &Node) -> EntryType {
+        match node.signature.file_type() {
+            FileType::BlockDevice => EntryType::Block,
+            FileType::Fifo => EntryType::Fifo,
+            _ => EntryType::Char,
+        }
+    }
+
+    pub fn new(node: &Node, path: Vec<u8>, kind: EntryType) -> Self {
+        Self {
+            mode: node.signature.permissions(),
+            owner: node.signature.owner,
+            group: node.signature.group,
+            modified: node.signature.modified.seconds(),
+            node: node.signature.node,
+            ..Self::blank(path, kind)
+        }
+    }
+
+    /// Mode, owner and time are 0, as containerd's differ has them.
+    pub fn whiteout(path: Vec<u8>) -> Self {
+        Self::blank(path, EntryType::Regular)
+    }
+
+    fn blank(path: Vec<u8>, kind: EntryType) -> Self {
+        Self {
+            kind,
+            path,
+            link: Vec::new(),
+            mode: 0,
+            owner: 0,
+            group: 0,
+            size: 0,
+            modified: 0,
+            node: (0, 0),
+            records: Vec::new(),
+        }
+    }
+
+    pub fn linking_to(self, link: Vec<u8>) -> Self {
+        Self { link, ..self }
+    }
+
+    /// The header, and the records for what does not fit it.
+    pub fn encode(mut self) -> (Header, Vec<(&'static str, Vec<u8>)>) {
+        let mut header = Header::new_ustar();
+        header.set_entry_type(self.kind);
+        header.set_mode(self.mode);
+        self.put_text(&mut header, "path", NAME_FIELD);
+        self.put_text(&mut header, "linkpath", LINK_FIELD);
+        header.set_uid(self.fitting("uid", self.owner.into(), MOST_IN_SEVEN_DIGITS));
+        header.set_gid(self.fitting("gid", self.group.into(), MOST_IN_SEVEN_DIGITS));
+        header.set_size(self.fitting("size", self.size, MOST_IN_ELEVEN_DIGITS));
+        header.set_mtime(self.fitting_time());
+        if matches!(self.kind, EntryType::Char | EntryType::Block) {
+            // These cannot fail on a ustar header.
+            let _ = header.set_device_major(self.node.0);
+            let _ = header.set_device_minor(self.node.1);
+        }
+        header.set_cksum();
+        (header, self.records)
+    }
+
+    fn put_text(
+        &mut self,
+        header: &mut Header,
+        record: &'static str,
+        field: std::ops::Range<usize>,
+    ) {
+        let text = if record == "path" {
+            &self.path
+        } else {
+            &self.link
+        };
+        let length = text.len().min(field.len());
+        let target = &mut header.as_mut_bytes()[field.start..field.start + length];
+        target.copy_from_slice(&text[..length]);
+        if length < text.len() || !text.is_ascii() {
+            self.records.push((record, text.clone()));
+        }
+    }
+
+    /// What the field can say; the whole truth goes into a record.
+    fn fitting(&mut self, record: &'static str, value: u64, most: u64) -> u64 {
+        if value <= most {
+            return value;
+        }
+        self.records.push((record, value.to_string().into_bytes()));
+        // A size must be right for readers that look at the header alone; it then has a binary form.
+        if record == "size" { value } else { 0 }
+    }
+
+    fn fitting_time(&mut self) -> u64 {
+        match u64::try_from(self.modified) {
+            Ok(time) if time <= MOST_IN_ELEVEN_DIGITS => time,
+            _ => {
+                let time = self.modified.to_string().into_bytes();
+                self.records.push(("mtime", time));
+                0
+            }
+        }
+    }
+}
