@@ -1,0 +1,288 @@
+//! The commit: the numbered list of the design, one call per step.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitStatus;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::arguments::CommitArguments;
+use crate::capture::{Capture, Captured};
+use crate::containerd::{Containerd, Lease, OverlayMount};
+use crate::freeze::{Cgroup, Freezer};
+use crate::image::{Image, Parts};
+use crate::layer::{self, Layer};
+use crate::passthrough::RealNerdctl;
+use crate::plan::{DirectPlan, Plan, Subject};
+use crate::report::{Report, milliseconds};
+use crate::settings::{Settings, Strategy, report_path};
+use crate::stages::Stages;
+use crate::system::lock::DirectoryLock;
+use crate::system::process::{fill_standard_descriptors, unique_name};
+use crate::system::signals;
+use crate::system::sync::FilesystemSync;
+use crate::system::text::printable;
+use crate::{delegate, log};
+
+/// The label of the directory in which nerdctl keeps a container's state, its lock among it.
+const STATE_DIRECTORY_LABEL: &str = "nerdctl/state-dir";
+
+/// Runs a commit to its end and returns the exit code.
+pub fn run(arguments: &CommitArguments) -> i32 {
+    if arguments.debug {
+        log::enable_debug();
+    }
+    let mut commit = Commit {
+        arguments,
+        report: Report::default(),
+        stages: Stages::default(),
+    };
+    let outcome = begin().and_then(|()| commit.perform());
+    // Whatever an interrupted step said, the signal is the reason.
+    let outcome = signals::check().map_err(Into::into).and(outcome);
+    let code = commit.conclude(&outcome);
+    if let Err(stopped) = signals::check() {
+        signals::die_of(stopped);
+    }
+    code
+}
+
+fn begin() -> Result<()> {
+    fill_standard_descriptors()?;
+    signals::take_over()
+}
+
+struct Commit<'a> {
+    arguments: &'a CommitArguments,
+    report: Report,
+    stages: Stages,
+}
+
+impl Commit<'_> {
+    /// Plans the commit and carries the plan out; returns the exit code of whoever did it.
+    fn perform(&mut self) -> Result<i32> {
+        let arguments = self.arguments;
+        let strategy = Strategy::from_environment()?;
+        let settings = Settings::of(arguments)?;
+        let real = RealNerdctl::find()?;
+        let containerd = Containerd::connect(&settings.address, &settings.namespace)?;
+        let subject = self.stages.time("resolve", || {
+            Subject::resolve(&containerd, real.as_ref(), arguments)
+        })?;
+        self.report.container_id = Some(subject.id.clone());
+        let plan = self.stages.time("plan", || {
+            Plan::make(&containerd, &subject, arguments, strategy)
+        })?;
+        match plan {
+            Plan::Direct(plan) => {
+                self.report.strategy = Some("direct");
+                self.direct(&settings, &containerd, &subject, &plan)?;
+                Ok(0)
+            }
+            Plan::Delegate { reason } => {
+                log::debug(&format!("delegated to the real nerdctl: {reason}"));
+                self.report.strategy = Some("delegate");
+                self.report.reason = Some(reason.clone());
+                self.delegate(real.as_ref(), &subject, &reason)
+            }
+        }
+    }
+
+    fn direct(
+        &mut self,
+        settings: &Settings,
+        containerd: &Containerd,
+        subject: &Subject,
+        plan: &DirectPlan,
+    ) -> Result<()> {
+        let locks = self.stages.time("lock", || lock(subject, plan))?;
+        let lease = self.stages.time("lease", || Lease::acquire(containerd))?;
+        signals::allow_stops()?;
+        containerd.lease_content(&plan.base.manifest_digest)?;
+        let key = format!("freezeframe-{}", unique_name());
+        let prepared = self
+            .stages
+            .time("prepare", || prepare(containerd, subject, plan, &key))?;
+        let captured = Capture {
+            containerd,
+            subject,
+            upper: &plan.upper,
+            prepared: &prepared,
+            pause: self.arguments.pause,
+            freezer: &|pid| freezer(settings, containerd, subject, pid),
+        }
+        .run(&mut self.stages)?;
+        drop(locks);
+        self.report_capture(&captured);
+        let written_back = FilesystemSync::start(&captured.tree.root())?;
+        let compression = self.arguments.compression;
+        let layer = self.stages.time("layer", || {
+            layer::write(containerd, &captured.tree, compression)
+        })?;
+        self.stages.time("sync", || written_back.wait())?;
+        let parts = Parts {
+            arguments: self.arguments,
+            subject,
+            plan,
+            layer: &layer,
+            snapshot_key: &key,
+        };
+        let image = self.stages.time("image", || parts.write(containerd))?;
+        self.stages.time("release", || drop(lease));
+        self.report_image(&layer, image);
+        Ok(())
+    }
+
+    fn delegate(
+        &mut self,
+        real: Option<&RealNerdctl>,
+        subject: &Subject,
+        reason: &str,
+    ) -> Result<i32> {
+        let Some(real) = real else {
+            bail!(
+                "this commit needs the real nerdctl, and there is none in PATH or in FREEZEFRAME_NERDCTL: {reason}"
+            );
+        };
+        let words = &self.arguments.words;
+        let status = self
+            .stages
+            .time("delegate", || delegate::run(real, subject, words))?;
+        let code = exit_code(status);
+        self.report.image = Some(self.arguments.reference.clone());
+        if code != 0 {
+            self.report.error = Some(format!("the real nerdctl ended with {status}"));
+        }
+        Ok(code)
+    }
+
+    fn report_capture(&mut self, captured: &Captured) {
+        self.report.bytes_cloned = Some(captured.bytes_cloned);
+        self.report.bytes_copied_frozen = Some(captured.bytes_copied_frozen);
+        self.report.frozen_ms = Some(milliseconds(captured.frozen));
+        for warning in &captured.warnings {
+            log::warning(warning);
+        }
+    }
+
+    fn report_image(&mut self, layer: &Layer, image: Image) {
+        let report = &mut self.report;
+        report.image = Some(self.arguments.reference.clone());
+        report.config_digest = Some(image.config_digest);
+        report.manifest_digest = Some(image.manifest_digest);
+        report.chain_id = Some(image.chain_id);
+        report.layer_digest = Some(layer.digest.clone());
+        report.diff_id = Some(layer.diff_id.clone());
+        report.layer_bytes = Some(layer.size);
+        report.entries = Some(layer.entries);
+    }
+
+    /// Prints the outcome, writes the report, and returns the exit code.
+    fn conclude(&mut self, outcome: &Result<i32>) -> i32 {
+        let mut code = match outcome {
+            Ok(code) => *code,
+            Err(error) => {
+                let message = format!("{error:#}");
+                log::fatal(&message);
+                self.report.error = Some(message);
+                1
+            }
+        };
+        self.report.result = if code == 0 { "ok" } else { "error" };
+        self.report.add_stages(&self.stages);
+        if let Some(Err(error)) = report_path(self.arguments).map(|path| self.report.write(&path)) {
+            log::fatal(&format!("{error:#}"));
+            code = 1;
+        }
+        if let Some(digest) = self
+            .report
+            .config_digest
+            .as_ref()
+            .filter(|_| outcome.is_ok())
+        {
+            // A reader that has gone has seen enough; the image exists all the same.
+            let _ = writeln!(std::io::stdout(), "{digest}");
+            if std::io::stderr().is_terminal() {
+                eprintln!(
+                    "{}",
+                    self.report
+                        .line(&printable(self.arguments.container.as_bytes()))
+                );
+            }
+        }
+        code
+    }
+}
+
+/// Held from before the first scan until after the thaw.
+struct Locks {
+    _state: Option<DirectoryLock>,
+    _upper: DirectoryLock,
+}
+
+/// Keeps other commits, and nerdctl's `rm`, away from the container's own snapshot.
+fn lock(subject: &Subject, plan: &DirectPlan) -> Result<Locks> {
+    let state = subject.labels.get(STATE_DIRECTORY_LABEL).map(|directory| {
+        let path = std::path::Path::new(directory).join("oplock");
+        std::fs::create_dir_all(&path).with_context(|| format!("creating {}", path.display()))?;
+        DirectoryLock::acquire(&path)
+    });
+    Ok(Locks {
+        _state: state.transpose()?,
+        _upper: DirectoryLock::acquire(&plan.upper)?,
+    })
+}
+
+/// An empty upper directory on the container's own layers, which becomes the clone.
+fn prepare(
+    containerd: &Containerd,
+    subject: &Subject,
+    plan: &DirectPlan,
+    key: &str,
+) -> Result<OverlayMount> {
+    let mounts = containerd.prepare_snapshot(&subject.snapshotter, key, &plan.parent)?;
+    let overlay = OverlayMount::of(&mounts)
+        .context("the snapshotter does not mount a new snapshot as an overlay")?;
+    let is_empty = std::fs::read_dir(&overlay.upper)
+        .with_context(|| {
+            format!(
+                "opening the new upper directory {}",
+                overlay.upper.display()
+            )
+        })?
+        .next()
+        .is_none();
+    ensure!(
+        is_empty && overlay.upper != plan.upper,
+        "the new snapshot's upper directory {} is not empty",
+        overlay.upper.display()
+    );
+    Ok(overlay)
+}
+
+/// What freezes the container whose first process is `pid`.
+fn freezer(
+    settings: &Settings,
+    containerd: &Containerd,
+    subject: &Subject,
+    pid: u32,
+) -> Result<Freezer> {
+    let cgroup = Cgroup::of_container(pid, &subject.id, subject.cgroups_path())?;
+    Ok(match cgroup {
+        Some(cgroup) => Freezer::Cgroup(cgroup),
+        None => Freezer::Task {
+            containerd: containerd.clone(),
+            address: settings.address.clone().into(),
+            namespace: settings.namespace.clone(),
+            container: subject.id.clone(),
+        },
+    })
+}
+
+/// As a shell would see it.
+fn exit_code(status: ExitStatus) -> i32 {
+    use std::os::unix::process::ExitStatusExt;
+    status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal))
+        .unwrap_or(1)
+}

@@ -1,0 +1,110 @@
+//! freezeframe: a stand-in for nerdctl whose `commit` freezes a container for milliseconds.
+//!
+//! This file decides which of four things a command line asks for. Everything but a commit is out of here after a look
+//! at the words alone. The Rust runtime's own `main` is not used: it would ignore SIGPIPE and open closed descriptors,
+//! and the real nerdctl must find both as we did.
+
+#![cfg_attr(not(test), no_main)]
+
+mod arguments;
+mod capture;
+mod command_line;
+mod commit;
+mod containerd;
+mod delegate;
+mod digest;
+mod freeze;
+mod image;
+mod layer;
+mod log;
+mod passthrough;
+mod plan;
+mod report;
+mod settings;
+mod stages;
+mod system;
+
+use std::ffi::OsString;
+
+use anyhow::Result;
+
+use arguments::Invocation;
+use passthrough::RealNerdctl;
+
+/// The C runtime's entry point; the standard library reads the arguments by itself (glibc hands them to initialisers).
+///
+/// SAFETY: this is the one definition of `main` in the program, with the signature that C gives it.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub extern "C" fn main() -> i32 {
+    match Invocation::of(std::env::args_os()) {
+        Invocation::PassThrough(words) => pass_through(&words, &not_found()),
+        Invocation::Commit(arguments) => commit::run(&arguments),
+        Invocation::RefusedCommit { words, message } => {
+            pass_through(&words, &Alternative { message, code: 1 })
+        }
+        Invocation::CommitHelp(words) => help_of_commit(&words),
+        Invocation::Own(words) => own(words),
+    }
+}
+
+/// What to say where there is no real nerdctl.
+struct Alternative {
+    message: String,
+    code: i32,
+}
+
+fn not_found() -> Alternative {
+    Alternative {
+        message: "there is no nerdctl in PATH but freezeframe: install it, or set FREEZEFRAME_NERDCTL to it".to_owned(),
+        code: passthrough::NOT_FOUND,
+    }
+}
+
+/// Becomes the real nerdctl; returns only where that fails.
+fn pass_through(words: &[OsString], alternative: &Alternative) -> i32 {
+    let failure = match RealNerdctl::find() {
+        Ok(None) => {
+            log::fatal(&alternative.message);
+            return alternative.code;
+        }
+        Ok(Some(real)) => real.become_it(words).map(|never| match never {}),
+        Err(error) => Err(error),
+    };
+    fail(failure, passthrough::NOT_FOUND)
+}
+
+fn help_of_commit(words: &[OsString]) -> i32 {
+    if matches!(RealNerdctl::find(), Ok(None)) {
+        return fail(command_line::commit().print_help().map_err(Into::into), 1);
+    }
+    pass_through(words, &not_found())
+}
+
+/// The commands under our own name but `commit` and `nerdctl`, which were recognised before.
+fn own(words: Vec<OsString>) -> i32 {
+    if words
+        .first()
+        .is_some_and(|word| word == freeze::watchdog::COMMAND)
+    {
+        return fail(freeze::watchdog::run(&words[1..]), 1);
+    }
+    let line = std::iter::once("freezeframe".into()).chain(words);
+    match command_line::command().try_get_matches_from(line) {
+        Ok(_) => 0,
+        Err(error) => {
+            // Nobody reads it where it cannot be printed.
+            let _ = error.print();
+            i32::from(error.use_stderr())
+        }
+    }
+}
+
+fn fail(outcome: Result<()>, code: i32) -> i32 {
+    match outcome {
+        Ok(()) => 0,
+        Err(error) => {
+            log::fatal(&format!("{error:#}"));
+            code
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The report: what a commit did, as one JSON object for programs and one line for people.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::stages::Stages;
+use crate::system::process::unique_name;
+
+/// The fields in their documented order; what is not known, or did not come to be, is null.
+#[derive(Serialize)]
+pub struct Report {
+    version: u32,
+    pub result: &'static str,
+    pub error: Option<String>,
+    pub strategy: Option<&'static str>,
+    pub reason: Option<String>,
+    pub container_id: Option<String>,
+    pub image: Option<String>,
+    pub config_digest: Option<String>,
+    pub manifest_digest: Option<String>,
+    pub layer_digest: Option<String>,
+    pub diff_id: Option<String>,
+    pub chain_id: Option<String>,
+    pub entries: Option<u64>,
+    pub bytes_cloned: Option<u64>,
+    pub bytes_copied_frozen: Option<u64>,
+    pub frozen_ms: Option<f64>,
+    stages_ms: Map<String, Value>,
+    pub layer_bytes: Option<u64>,
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        Self {
+            version: 1,
+            result: "error",
+            error: None,
+            strategy: None,
+            reason: None,
+            container_id: None,
+            image: None,
+            config_digest: None,
+            manifest_digest: None,
+            layer_digest: None,
+            diff_id: None,
+            chain_id: None,
+            entries: None,
+            bytes_cloned: None,
+            bytes_copied_frozen: None,
+            frozen_ms: None,
+            stages_ms: Map::new(),
+            layer_bytes: None,
+        }
+    }
+}
+
+impl Report {
+    /// Takes the stages' times over, in milliseconds.
+    pub fn add_stages(&mut self, stages: &Stages) {
+        for (name, time) in &stages.times {
+            self.stages_ms
+                .insert((*name).to_owned(), milliseconds(*time).into());
+        }
+    }
+
+    /// Puts the report at `path`, whole or not at all.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let describe = || format!("writing the report {}", path.display());
+        let directory = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
+        let temporary = directory
+            .unwrap_or(Path::new("."))
+            .join(format!(".freezeframe-report-{}", unique_name()));
+        let written = self
+            .write_to(&temporary)
+            .and_then(|()| Ok(fs::rename(&temporary, path)?));
+        if written.is_err() {
+            // It may never have been created.
+            let _ = fs::remove_file(&temporary);
+        }
+        written.with_context(describe)
+    }
+
+    fn write_to(&self, path: &Path) -> Result<()> {
+        let mut file = File::create_new(path)?;
+        serde_json::to_writer(&mut file, self)?;
+        file.write_all(b"\n")?;
+        Ok(file.sync_all()?)
+    }
+
+    /// The essence of a direct commit.
+    pub fn line(&self, name: &str) -> String {
+        let megabytes = |bytes: Option<u64>| precise(bytes.unwrap_or(0)) / 1e6;
+        format!(
+            "committed {name} to {}: frozen {:.1} ms; {} entries, {:.1} MB copied ({:.1} MB of it frozen), layer {:.1} MB",
+            self.image.as_deref().unwrap_or("?"),
+            self.frozen_ms.unwrap_or(0.0),
+            self.entries.unwrap_or(0),
+            megabytes(self.bytes_cloned) + megabytes(self.bytes_copied_frozen),
+            megabytes(self.bytes_copied_frozen),
+            megabytes(self.layer_bytes),
+        )
+    }
+}
+
+pub fn milliseconds(time: std::time::Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// For display: beyond 2^53 bytes the last digits do not matter.
+#[allow(clippy::cast_precision_loss)]
+fn precise(bytes: u64) -> f64 {
+    bytes as f64
+}
