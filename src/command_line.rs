@@ -62,3 +62,63 @@ pub fn commit() -> Command {
                 .help("the new image's name"),
         )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use clap_complete::{Shell, generate};
+    use clap_mangen::Man;
+
+    use super::command;
+
+    /// The files in `completions` and `man` are made from the commands above. With `UPDATE_GENERATED` set, this test makes
+    /// them anew.
+    #[test]
+    fn completions_and_man_page_are_those_of_the_commands() {
+        for (shell, path) in [
+            (Shell::Bash, "completions/freezeframe.bash"),
+            (Shell::Zsh, "completions/_freezeframe"),
+            (Shell::Fish, "completions/freezeframe.fish"),
+        ] {
+            let mut text = Vec::new();
+            generate(shell, &mut command(), "freezeframe", &mut text);
+            expect_file(path, &text);
+        }
+        expect_file("man/freezeframe.1", &man_page());
+    }
+
+    fn man_page() -> Vec<u8> {
+        let mut text = Vec::new();
+        let page = Man::new(command()).date("").manual("freezeframe");
+        page.render_title(&mut text).unwrap();
+        page.render_name_section(&mut text).unwrap();
+        page.render_synopsis_section(&mut text).unwrap();
+        page.render_description_section(&mut text).unwrap();
+        text.extend(include_bytes!("../man/sections.roff"));
+        let mut commit = Vec::new();
+        let flags = Man::new(super::commit().disable_help_flag(true));
+        flags.render_options_section(&mut commit).unwrap();
+        let commit = String::from_utf8(commit).unwrap();
+        text.extend(
+            commit
+                .replacen(".SH OPTIONS", ".SH FLAGS OF COMMIT", 1)
+                .into_bytes(),
+        );
+        text
+    }
+
+    fn expect_file(path: &str, text: &[u8]) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        if std::env::var_os("UPDATE_GENERATED").is_some() {
+            fs::write(&path, text).unwrap();
+        }
+        let known = fs::read(&path).unwrap();
+        assert!(
+            known == text,
+            "{} is out of date: see this test",
+            path.display()
+        );
+    }
+}

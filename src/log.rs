@@ -1,5 +1,7 @@
-//! Lines on standard error, in the form that nerdctl's have when they do not go to a terminal (logrus, `text_formatter.go`).
+//! Lines on standard error, in the two forms that nerdctl's have: for a terminal and for everything else (logrus,
+//! `text_formatter.go`).
 
+use std::io::{IsTerminal, Write, stderr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
@@ -11,29 +13,57 @@ pub fn enable_debug() {
     DEBUG.store(true, Ordering::Relaxed);
 }
 
-pub fn debug_is_on() -> bool {
-    DEBUG.load(Ordering::Relaxed)
+/// A level's name in a file, on a terminal, and its colour there (ECMA-48, SGR).
+struct Level {
+    name: &'static str,
+    short: &'static str,
+    colour: u8,
 }
 
+const DEBUG_LEVEL: Level = Level {
+    name: "debug",
+    short: "DEBU",
+    colour: 37,
+};
+const WARNING_LEVEL: Level = Level {
+    name: "warning",
+    short: "WARN",
+    colour: 33,
+};
+const FATAL_LEVEL: Level = Level {
+    name: "fatal",
+    short: "FATA",
+    colour: 31,
+};
+
 pub fn debug(message: &str) {
-    if debug_is_on() {
-        print("debug", message);
+    if DEBUG.load(Ordering::Relaxed) {
+        print(&DEBUG_LEVEL, message);
     }
 }
 
 pub fn warning(message: &str) {
-    print("warning", message);
+    print(&WARNING_LEVEL, message);
 }
 
 pub fn fatal(message: &str) {
-    print("fatal", message);
+    print(&FATAL_LEVEL, message);
 }
 
-/// A line that cannot be written has nobody to read it.
-fn print(level: &str, message: &str) {
-    use std::io::Write;
-    let now = Timestamp::from(SystemTime::now());
-    let time = Timestamp { nanos: 0, ..now };
-    let line = format!("time=\"{time}\" level={level} msg={message:?}\n");
-    let _ = std::io::stderr().write_all(line.as_bytes());
+fn print(level: &Level, message: &str) {
+    let Level {
+        name,
+        short,
+        colour,
+    } = level;
+    let line = if stderr().is_terminal() {
+        // logrus counts seconds since the start, and pads what its fields would follow.
+        format!("\x1b[{colour}m{short}\x1b[0m[0000] {message:<44}\n")
+    } else {
+        let now = Timestamp::from(SystemTime::now());
+        let time = Timestamp { nanos: 0, ..now };
+        format!("time=\"{time}\" level={name} msg={message:?}\n")
+    };
+    // A line that cannot be written has nobody to read it.
+    let _ = stderr().write_all(line.as_bytes());
 }

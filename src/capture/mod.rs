@@ -117,7 +117,10 @@ impl Capture<'_> {
                     self.roll(clone, source)?;
                     return Ok(tally);
                 }
-                Standing::Running(freezer) => freeze_and_read(clone, &freezer, &mut tally)?,
+                Standing::Running(freezer) => {
+                    let outcome = freeze_and_read(clone, &freezer, &mut tally);
+                    self.unless_stopped(outcome)?
+                }
                 Standing::Quiet => self.read_quiet(clone)?,
             };
             if let Some(delta) = delta {
@@ -132,6 +135,18 @@ impl Capture<'_> {
              when it is less busy, or use --pause=false",
             crate::freeze::HOLD_BOUND.as_secs()
         )
+    }
+
+    /// A freeze may fail because the container has just stopped: that is no error, but another standing.
+    fn unless_stopped(&self, outcome: Result<Option<Delta>>) -> Result<Option<Delta>> {
+        match outcome {
+            Err(_) if signals::check().is_ok() && self.is_idle()? => Ok(None),
+            outcome => outcome,
+        }
+    }
+
+    fn is_idle(&self) -> Result<bool> {
+        Ok(self.containerd.task(&self.subject.id)?.status == TaskStatus::Idle)
     }
 
     /// Reads the delta of a container that does not run; `None` where it has begun to.

@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -32,9 +32,6 @@ impl Cgroup {
     /// The cgroup of the container whose first process is `pid`: the ancestor of that process's cgroup that the
     /// container's ID or its specification's `cgroupsPath` names, since a systemd inside moves its process further down.
     /// `None` where no freezer can be reached.
-    ///
-    /// # Errors
-    /// We are in that cgroup ourselves.
     pub fn of_container(pid: u32, id: &str, cgroups_path: Option<&str>) -> Result<Option<Self>> {
         let Some((version, mount, path)) = freezer_path(pid)? else {
             return Ok(None);
@@ -52,7 +49,6 @@ impl Cgroup {
         let Some(found) = found.filter(|found| found.parent().is_some()) else {
             return Ok(None);
         };
-        refuse_our_own(version, found)?;
         let below_mount = found.strip_prefix(&mount.root).unwrap_or(found);
         let below_mount = below_mount.strip_prefix("/").unwrap_or(below_mount);
         let cgroup = Self {
@@ -63,7 +59,16 @@ impl Cgroup {
     }
 
     /// Freezes every process in and below the cgroup; gives up, thawing, when `deadline` has passed.
+    ///
+    /// # Errors
+    /// One of them is this one; one did not freeze; the cgroup is gone.
     pub fn freeze(&self, deadline: Instant) -> Result<()> {
+        ensure!(
+            !self.processes().contains(&std::process::id()),
+            "this process runs inside the container to be committed (cgroup {}) and would freeze itself: run the commit \
+             from outside, or use --pause=false",
+            self.directory.display()
+        );
         loop {
             self.write(match self.version {
                 Version::One => "FROZEN",
@@ -96,12 +101,15 @@ impl Cgroup {
         }
     }
 
-    /// Whether every process is frozen now.
+    /// Whether every process is frozen now; none is where the cgroup is gone.
     pub fn is_frozen(&self) -> Result<bool> {
-        let text = self.read(match self.version {
+        let text = match self.read(match self.version {
             Version::One => "freezer.state",
             Version::Two => "cgroup.events",
-        })?;
+        }) {
+            Err(error) if is_gone(&error) => return Ok(false),
+            text => text?,
+        };
         Ok(match self.version {
             Version::One => text.trim() == "FROZEN",
             Version::Two => text.lines().any(|line| line == "frozen 1"),
@@ -151,8 +159,10 @@ fn is_gone(error: &anyhow::Error) -> bool {
 /// The hierarchy with a freezer that `pid` is in: version 1 where its freezer is mounted, as runc uses that one then.
 fn freezer_path(pid: u32) -> Result<Option<(Version, MountEntry, PathBuf)>> {
     let mounts = mounts_of(std::process::id()).context("reading our mounts")?;
-    let membership = fs::read_to_string(format!("/proc/{pid}/cgroup"))
-        .with_context(|| format!("reading the cgroups of process {pid}"))?;
+    let Ok(membership) = fs::read_to_string(format!("/proc/{pid}/cgroup")) else {
+        // It has ended.
+        return Ok(None);
+    };
     let (mut first, mut second) = (None, None);
     for mount in mounts {
         match mount.kind.as_str() {
@@ -193,18 +203,6 @@ fn scope_name(cgroups_path: &str) -> String {
             .unwrap_or_default()
             .to_owned(),
     }
-}
-
-fn refuse_our_own(version: Version, cgroup: &Path) -> Result<()> {
-    let own = fs::read_to_string("/proc/self/cgroup").context("reading our own cgroups")?;
-    let inside = path_in(&own, version).is_some_and(|own| Path::new(own).starts_with(cgroup));
-    ensure!(
-        !inside,
-        "this process runs inside the container to be committed (cgroup {}) and would freeze itself: run the commit from \
-         outside, or use --pause=false",
-        cgroup.display()
-    );
-    Ok(())
 }
 
 #[cfg(test)]
