@@ -46,6 +46,17 @@ pub fn run(arguments: &CommitArguments) -> i32 {
     code
 }
 
+/// Says what is wrong with a commit's arguments, in the report as well; returns the exit code.
+pub fn refuse(message: &str) -> i32 {
+    log::fatal(message);
+    let mut report = Report::default();
+    report.error = Some(message.to_owned());
+    if let Some(Err(error)) = report_path(None).map(|path| report.write(&path)) {
+        log::fatal(&format!("{error:#}"));
+    }
+    1
+}
+
 fn begin() -> Result<()> {
     fill_standard_descriptors()?;
     signals::take_over()
@@ -143,6 +154,7 @@ impl Commit<'_> {
                 "this commit needs the real nerdctl, and there is none in PATH or in FREEZEFRAME_NERDCTL: {reason}"
             );
         };
+        signals::allow_stops()?;
         let words = &self.arguments.words;
         let status = self
             .stages
@@ -189,7 +201,9 @@ impl Commit<'_> {
         };
         self.report.result = if code == 0 { "ok" } else { "error" };
         self.report.add_stages(&self.stages);
-        if let Some(Err(error)) = report_path(self.arguments).map(|path| self.report.write(&path)) {
+        if let Some(Err(error)) =
+            report_path(self.arguments.report.as_deref()).map(|path| self.report.write(&path))
+        {
             log::fatal(&format!("{error:#}"));
             code = 1;
         }

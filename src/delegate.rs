@@ -26,6 +26,7 @@ pub fn run(
     sync_root(subject)?;
     let mut child = Command::new(real.path())
         .args(words)
+        .envs(real.guard())
         .spawn()
         .with_context(|| format!("running {}", real.path().display()))?;
     let pid = Pid::from_raw(i32::try_from(child.id())?);

@@ -26,7 +26,7 @@ mod system;
 
 use std::ffi::OsString;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 use arguments::Invocation;
 use passthrough::RealNerdctl;
@@ -37,47 +37,39 @@ use passthrough::RealNerdctl;
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn main() -> i32 {
     match Invocation::of(std::env::args_os()) {
-        Invocation::PassThrough(words) => pass_through(&words, &not_found()),
+        Invocation::PassThrough(words) => pass_through(&words),
         Invocation::Commit(arguments) => commit::run(&arguments),
-        Invocation::RefusedCommit { words, message } => {
-            pass_through(&words, &Alternative { message, code: 1 })
-        }
+        Invocation::RefusedCommit { words, message } => refused_commit(&words, &message),
         Invocation::CommitHelp(words) => help_of_commit(&words),
         Invocation::Own(words) => own(words),
     }
 }
 
-/// What to say where there is no real nerdctl.
-struct Alternative {
-    message: String,
-    code: i32,
-}
-
-fn not_found() -> Alternative {
-    Alternative {
-        message: "there is no nerdctl in PATH but freezeframe: install it, or set FREEZEFRAME_NERDCTL to it".to_owned(),
-        code: passthrough::NOT_FOUND,
-    }
-}
-
 /// Becomes the real nerdctl; returns only where that fails.
-fn pass_through(words: &[OsString], alternative: &Alternative) -> i32 {
+fn pass_through(words: &[OsString]) -> i32 {
     let failure = match RealNerdctl::find() {
-        Ok(None) => {
-            log::fatal(&alternative.message);
-            return alternative.code;
-        }
         Ok(Some(real)) => real.become_it(words).map(|never| match never {}),
+        Ok(None) => Err(anyhow!(
+            "there is no nerdctl in PATH but freezeframe: install it, or set FREEZEFRAME_NERDCTL to it"
+        )),
         Err(error) => Err(error),
     };
     fail(failure, passthrough::NOT_FOUND)
 }
 
-fn help_of_commit(words: &[OsString]) -> i32 {
-    if matches!(RealNerdctl::find(), Ok(None)) {
-        return fail(command_line::commit().print_help().map_err(Into::into), 1);
+/// The real nerdctl has its own words for a mistake; without one, ours are the same.
+fn refused_commit(words: &[OsString], message: &str) -> i32 {
+    match RealNerdctl::find() {
+        Ok(None) => commit::refuse(message),
+        _ => pass_through(words),
     }
-    pass_through(words, &not_found())
+}
+
+fn help_of_commit(words: &[OsString]) -> i32 {
+    match RealNerdctl::find() {
+        Ok(None) => fail(command_line::commit().print_help().map_err(Into::into), 1),
+        _ => pass_through(words),
+    }
 }
 
 /// The commands under our own name but `commit` and `nerdctl`, which were recognised before.

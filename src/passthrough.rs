@@ -59,6 +59,11 @@ impl RealNerdctl {
         &self.path
     }
 
+    /// The variable to be set for it, where it may lead back to us.
+    pub fn guard(&self) -> Option<(&'static str, &'static str)> {
+        (!is_go_program(&self.path)).then_some((GUARD, "1"))
+    }
+
     /// Becomes the real nerdctl, with `words` after its name.
     ///
     /// # Errors
@@ -81,9 +86,10 @@ impl RealNerdctl {
                 name
             })
             .collect();
-        if !is_go_program(&self.path) {
-            variables.push(format!("{GUARD}=1").into());
-        }
+        variables.extend(
+            self.guard()
+                .map(|(name, value)| format!("{name}={value}").into()),
+        );
         c_strings(variables.iter().map(OsString::as_os_str))
     }
 }

@@ -66,10 +66,10 @@ impl Strategy {
 }
 
 /// Where the report goes, if anywhere; the flag counts more than the environment.
-pub fn report_path(arguments: &CommitArguments) -> Option<PathBuf> {
+pub fn report_path(typed: Option<&Path>) -> Option<PathBuf> {
     let from_environment = || env::var_os(REPORT).filter(|path| !path.is_empty());
-    let path = arguments.report.clone();
-    path.or_else(|| from_environment().map(PathBuf::from))
+    let typed = typed.map(Path::to_owned);
+    typed.or_else(|| from_environment().map(PathBuf::from))
 }
 
 /// The daemon to talk to.

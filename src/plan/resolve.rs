@@ -37,7 +37,11 @@ fn inspect(real: &RealNerdctl, arguments: &CommitArguments) -> Result<Vec<String
     let name = &arguments.container;
     let mut words = arguments.globals.clone();
     words.extend(["container", "inspect", "--mode=native", "--", name].map(OsString::from));
-    let output = duct::cmd(real.path(), words)
+    let mut command = duct::cmd(real.path(), words);
+    if let Some((name, value)) = real.guard() {
+        command = command.env(name, value);
+    }
+    let output = command
         .stdin_null()
         .stdout_capture()
         .stderr_capture()
