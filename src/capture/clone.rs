@@ -45,6 +45,13 @@ pub struct Delta {
     pub unstable: usize,
 }
 
+/// A clone that is what the source was.
+pub struct CompleteClone {
+    pub tree: Tree,
+    /// Entries left out because no layer can carry their names.
+    pub unrepresentable: usize,
+}
+
 /// A clone in the making, and the scan that it mirrors.
 pub struct Clone<'tree> {
     source: &'tree Tree,
@@ -191,9 +198,13 @@ impl<'tree> Clone<'tree> {
     }
 
     /// Sets the attributes of directories, and gives the clone away: nothing can be copied any more.
-    pub fn complete(mut self) -> Result<Replica> {
+    pub fn complete(mut self) -> Result<CompleteClone> {
         self.replica.finish(&self.scan)?;
-        Ok(self.replica)
+        let nodes = self.scan.nodes().iter();
+        Ok(CompleteClone {
+            tree: self.replica.into_tree(),
+            unrepresentable: nodes.filter(|node| node.has_whiteout_name()).count(),
+        })
     }
 }
 

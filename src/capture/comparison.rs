@@ -33,6 +33,7 @@ impl Comparison {
             counterparts,
             unchanged,
         };
+        comparison.change_below_new_directories(old, new, settled);
         comparison.change_whole_link_groups(new);
         comparison
     }
@@ -45,6 +46,19 @@ impl Comparison {
     /// Counts an entry as changed, whatever its signature says.
     pub fn distrust(&mut self, index: usize) {
         self.unchanged[index] = false;
+    }
+
+    /// What is in a directory that was not made before was not either: a directory that had vanished when it was to be
+    /// read may be back, with entries that were read in between and had nowhere to go.
+    fn change_below_new_directories(&mut self, old: &Scan, new: &Scan, settled: &[bool]) {
+        let mut is_new = vec![false; new.nodes().len()];
+        for index in new.entries() {
+            let below_new = is_new[new.parent(index)];
+            self.unchanged[index] &= !below_new;
+            let existed = self.counterparts[index]
+                .is_some_and(|found| settled[found] && old.node(found).kind == Kind::Directory);
+            is_new[index] = below_new || !existed;
+        }
     }
 
     /// The names of one inode are made together: where one must be made again, all are.

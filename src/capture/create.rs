@@ -39,8 +39,8 @@ pub fn make_file(
     memory: &[u8],
 ) -> Result<()> {
     let file: OwnedFd = match &material.content {
-        Content::Staged(path) => {
-            renameat(rustix::fs::CWD, path, parent, name)?;
+        Content::Staged(staged) => {
+            renameat(rustix::fs::CWD, &staged.path, parent, name)?;
             let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             openat(parent, name, flags, Mode::empty())?
         }

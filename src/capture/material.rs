@@ -52,7 +52,19 @@ pub struct FileMaterial {
 pub enum Content {
     /// Runs of bytes: where they belong, and where they lie in the memory.
     Memory(Vec<(Segment, usize)>),
-    Staged(PathBuf),
+    Staged(StagedFile),
+}
+
+/// A file in the staging directory, which must be empty in the end: what is not moved away goes when this is dropped.
+pub struct StagedFile {
+    pub path: PathBuf,
+}
+
+impl Drop for StagedFile {
+    fn drop(&mut self) {
+        // Moved to its place, it is no longer there.
+        let _ = std::fs::remove_file(&self.path);
+    }
 }
 
 /// An entry of the scan with what it is made of.
@@ -91,7 +103,7 @@ impl<'tree> Reader<'tree> {
         }
     }
 
-    /// Forgets what was read, so that the memory serves again. Staged files are the writer's by now.
+    /// Forgets what was read, so that the memory serves again.
     pub fn reuse_memory(&mut self) {
         self.used = 0;
     }
@@ -271,12 +283,13 @@ impl<'tree> Reader<'tree> {
     ) -> Result<Content> {
         self.staged += 1;
         let path = self.staging.join(format!("freezeframe-{}", self.staged));
-        let staged = File::create_new(&path)
+        let target = File::create_new(&path)
             .with_context(|| format!("creating the staging file {}", path.display()))?;
+        let staged = StagedFile { path };
         for segment in segments {
-            self.bytes += file::copy_segment(file, staged.as_fd(), *segment, check)?;
+            self.bytes += file::copy_segment(file, target.as_fd(), *segment, check)?;
         }
-        Ok(Content::Staged(path))
+        Ok(Content::Staged(staged))
     }
 }
 

@@ -152,6 +152,7 @@ impl Capture<'_> {
     /// Reads the delta of a container that does not run; `None` where it has begun to.
     fn read_quiet(&self, clone: &mut Clone) -> Result<Option<Delta>> {
         let delta = clone.read_delta(&self.processes()?, &|| Ok(signals::check()?))?;
+        clone.bytes += delta.bytes;
         let stayed = matches!(self.standing()?, Standing::Quiet);
         Ok(stayed.then_some(delta))
     }
@@ -264,12 +265,12 @@ fn scan_running(source: &Tree) -> Result<Scan> {
 
 fn finish(clone: Clone, tally: &Tally) -> Result<Captured> {
     let bytes_cloned = clone.bytes;
-    let replica = clone.complete()?;
+    let clone = clone.complete()?;
     let mut warnings = Vec::new();
-    if replica.unrepresentable > 0 {
+    if clone.unrepresentable > 0 {
         warnings.push(format!(
             "{} entries are left out: their names begin with .wh., which means deletion in a layer",
-            replica.unrepresentable
+            clone.unrepresentable
         ));
     }
     if tally.unstable > 0 {
@@ -279,7 +280,7 @@ fn finish(clone: Clone, tally: &Tally) -> Result<Captured> {
         ));
     }
     Ok(Captured {
-        tree: replica.into_tree(),
+        tree: clone.tree,
         bytes_cloned,
         bytes_copied_frozen: tally.bytes_copied_frozen,
         frozen: tally.frozen,

@@ -5,7 +5,6 @@
 //! their attributes last, in `finish`.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -15,32 +14,23 @@ use anyhow::{Context, Result};
 use rustix::fs::{AtFlags, linkat, symlinkat, unlinkat};
 
 use super::create;
-use super::material::{Content, FileMaterial, Material, ReadEntry};
+use super::material::{Material, ReadEntry};
 use super::scan::Scan;
 use super::signature::Kind;
 use crate::system::text::printable;
 use crate::system::tree::Tree;
 
-/// Names that every reader of layers takes for whiteouts (OCI image specification, layer.md): no layer can carry them.
-const WHITEOUT_PREFIX: &[u8] = b".wh.";
-
 /// A directory tree that is being made.
 pub struct Replica {
     tree: Tree,
     parent: Option<(Vec<u8>, OwnedFd)>,
-    /// Entries left out because no layer can carry their names.
-    pub unrepresentable: u64,
 }
 
 impl Replica {
     /// `upper` is empty and ours.
     pub fn new(upper: &Path) -> Result<Self> {
         let tree = Tree::open(upper).with_context(|| format!("opening {}", upper.display()))?;
-        Ok(Self {
-            tree,
-            parent: None,
-            unrepresentable: 0,
-        })
+        Ok(Self { tree, parent: None })
     }
 
     pub fn tree(&self) -> &Tree {
@@ -81,16 +71,15 @@ impl Replica {
 
     fn write_entry(&mut self, scan: &Scan, entry: &ReadEntry, memory: &[u8]) -> Result<()> {
         let node = scan.node(entry.index);
-        if node.name.starts_with(WHITEOUT_PREFIX) && !matches!(entry.material, Material::Vanished) {
-            self.unrepresentable += 1;
-            return discard(&entry.material);
+        if node.has_whiteout_name() {
+            return Ok(());
         }
         if let Material::Link(first) = entry.material {
             return self.write_link(scan, entry.index, first);
         }
         let path = scan.path(scan.parent(entry.index));
         let Some(parent) = self.enter_if_present(&path)? else {
-            return discard(&entry.material);
+            return Ok(());
         };
         let name = OsStr::from_bytes(&node.name);
         match &entry.material {
@@ -176,16 +165,4 @@ fn ignore_absent(answer: io::Result<()>) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         answer => answer,
     }
-}
-
-/// What was staged for an entry that is not made.
-fn discard(material: &Material) -> Result<()> {
-    if let Material::File(FileMaterial {
-        content: Content::Staged(path),
-        ..
-    }) = material
-    {
-        fs::remove_file(path).with_context(|| format!("removing {}", path.display()))?;
-    }
-    Ok(())
 }

@@ -14,6 +14,8 @@ use anyhow::{Context, Result, bail};
 use super::signature::{Kind, Signature};
 use crate::system::tree::{self, Tree};
 
+/// Names that every reader of layers takes for whiteouts (OCI image specification, layer.md): no layer can carry them.
+const WHITEOUT_PREFIX: &[u8] = b".wh.";
 /// Narrower levels are not worth a thread.
 const DIRECTORIES_PER_THREAD: usize = 64;
 const MOST_THREADS: usize = 8;
@@ -32,6 +34,10 @@ impl Node {
     /// Whether other names may lead to the same inode.
     pub fn has_other_links(&self) -> bool {
         self.kind != Kind::Directory && self.signature.links > 1
+    }
+
+    pub fn has_whiteout_name(&self) -> bool {
+        self.name.starts_with(WHITEOUT_PREFIX)
     }
 }
 
