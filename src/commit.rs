@@ -13,7 +13,7 @@ use crate::image::{Image, Parts};
 use crate::layer::{self, Layer};
 use crate::passthrough::RealNerdctl;
 use crate::plan::{DirectPlan, Plan, Subject};
-use crate::report::{Report, milliseconds};
+use crate::report::{self, Report, milliseconds};
 use crate::settings::{Settings, Strategy, report_path};
 use crate::stages::Stages;
 use crate::system::lock::DirectoryLock;
@@ -37,11 +37,15 @@ pub fn run(arguments: &CommitArguments) -> i32 {
         stages: Stages::default(),
     };
     let outcome = begin().and_then(|()| commit.perform());
-    // Whatever an interrupted step said, the signal is the reason.
-    let outcome = signals::check().map_err(Into::into).and(outcome);
+    let outcome = match (outcome, signals::check()) {
+        // Whatever an interrupted step said, the signal is the reason.
+        (Err(_), Err(stopped)) => Err(stopped.into()),
+        (outcome, _) => outcome,
+    };
     let code = commit.conclude(&outcome);
-    if let Err(stopped) = signals::check() {
-        signals::die_of(stopped);
+    match signals::check() {
+        Err(stopped) if code != 0 => signals::die_of(stopped),
+        _ => {}
     }
     code
 }
@@ -72,6 +76,9 @@ impl Commit<'_> {
     /// Plans the commit and carries the plan out; returns the exit code of whoever did it.
     fn perform(&mut self) -> Result<i32> {
         let arguments = self.arguments;
+        if let Some(path) = report_path(arguments.report.as_deref()) {
+            report::check(&path)?;
+        }
         let strategy = Strategy::from_environment()?;
         let settings = Settings::of(arguments)?;
         let real = RealNerdctl::find()?;

@@ -34,6 +34,7 @@ use passthrough::RealNerdctl;
 /// The C runtime's entry point; the standard library reads the arguments by itself (glibc hands them to initialisers).
 ///
 /// SAFETY: this is the one definition of `main` in the program, with the signature that C gives it.
+#[must_use]
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn main() -> i32 {
     match Invocation::of(std::env::args_os()) {

@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use crate::system::process::set_variable;
+
 const VARIABLE: &str = "FREEZEFRAME_NERDCTL";
 const GUARD: &str = "FREEZEFRAME_PASSED_ON";
 /// Where a linker puts the notes: right after the program headers.
@@ -74,23 +76,10 @@ impl RealNerdctl {
         let name = self.path.as_os_str();
         let arguments = std::iter::once(name).chain(words.iter().map(OsString::as_os_str));
         let arguments: Vec<CString> = c_strings(arguments).with_context(describe)?;
-        let environment = self.environment().with_context(describe)?;
-        nix::unistd::execve(&path, &arguments, &environment).with_context(describe)
-    }
-
-    fn environment(&self) -> Result<Vec<CString>> {
-        let mut variables: Vec<OsString> = env::vars_os()
-            .map(|(mut name, value)| {
-                name.push("=");
-                name.push(value);
-                name
-            })
-            .collect();
-        variables.extend(
-            self.guard()
-                .map(|(name, value)| format!("{name}={value}").into()),
-        );
-        c_strings(variables.iter().map(OsString::as_os_str))
+        if let Some((name, value)) = self.guard() {
+            set_variable(name, value);
+        }
+        nix::unistd::execv(&path, &arguments).with_context(describe)
     }
 }
 

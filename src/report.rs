@@ -4,7 +4,8 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use nix::unistd::{AccessFlags, eaccess};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -71,12 +72,7 @@ impl Report {
     /// Puts the report at `path`, whole or not at all.
     pub fn write(&self, path: &Path) -> Result<()> {
         let describe = || format!("writing the report {}", path.display());
-        let directory = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
-        let temporary = directory
-            .unwrap_or(Path::new("."))
-            .join(format!(".freezeframe-report-{}", unique_name()));
+        let temporary = directory_of(path).join(format!(".freezeframe-report-{}", unique_name()));
         let written = self
             .write_to(&temporary)
             .and_then(|()| Ok(fs::rename(&temporary, path)?));
@@ -107,6 +103,21 @@ impl Report {
             megabytes(self.layer_bytes),
         )
     }
+}
+
+/// Whether a report can be put at `path`, to be asked before anything is done.
+pub fn check(path: &Path) -> Result<()> {
+    let directory = directory_of(path);
+    let describe = || format!("the report {} cannot be written", path.display());
+    ensure!(!path.is_dir(), "{}: it is a directory", describe());
+    eaccess(directory, AccessFlags::W_OK | AccessFlags::X_OK).with_context(describe)
+}
+
+fn directory_of(path: &Path) -> &Path {
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    parent.unwrap_or(Path::new("."))
 }
 
 pub fn milliseconds(time: std::time::Duration) -> f64 {

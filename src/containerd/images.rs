@@ -24,15 +24,17 @@ impl Containerd {
             .and_then(|response| response.image))
     }
 
-    /// Makes `name` point to `target`, whether or not it existed.
+    /// Makes `name` point to `target`, whether or not it existed. A signal does not interrupt it: the image would exist
+    /// or not, and nobody knew.
     pub fn put_image(&self, name: &str, target: &Descriptor) -> Result<()> {
         let image = Image {
             name: name.to_owned(),
             target: Some(target.clone()),
             ..Default::default()
         };
+        let steady = self.for_cleaning_up();
         for _ in 0..MOST_TRIES {
-            if self.update_image(&image)? || self.create_image(&image)? {
+            if steady.update_image(&image)? || steady.create_image(&image)? {
                 return Ok(());
             }
         }

@@ -39,7 +39,7 @@ impl Lease {
     /// Removes what dead commits left, then takes a lease that every later call of `client` carries.
     pub fn acquire(client: &Containerd) -> Result<Self> {
         client.delete_abandoned_leases()?;
-        let first = client.create_lease()?;
+        let first = client.for_cleaning_up().create_lease()?;
         client.set_lease(Some(first.clone()));
         let (stop, stopped) = mpsc::channel();
         let keeper_client = client.clone();
@@ -113,6 +113,7 @@ impl Containerd {
             .unwrap_or_else(std::sync::PoisonError::into_inner) = lease;
     }
 
+    /// Not to be interrupted: a lease whose name is lost would stay until it expires.
     fn create_lease(&self) -> Result<String> {
         let now = SystemTime::now();
         let id = format!("freezeframe-{}", crate::system::process::unique_name());
@@ -130,8 +131,12 @@ impl Containerd {
             id: id.clone(),
             labels,
         });
-        self.call(self.leases().create(request))
-            .context("creating a lease")?;
+        let created = self.call(self.leases().create(request));
+        if created.is_err() {
+            // It may exist all the same.
+            let _ = self.delete_lease(&id);
+        }
+        created.context("creating a lease")?;
         Ok(id)
     }
 

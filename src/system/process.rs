@@ -96,6 +96,12 @@ pub fn unique_name() -> String {
     )
 }
 
+/// Changes the environment that a program which we become will find. Only for when there is one thread.
+pub fn set_variable(name: &str, value: &str) {
+    // SAFETY: pass-through starts no threads, so nobody reads the environment meanwhile.
+    unsafe { std::env::set_var(name, value) };
+}
+
 /// Opens what is closed of standard input, output and error as /dev/null, so that no file of ours gets their numbers
 /// and with them what is printed.
 pub fn fill_standard_descriptors() -> Result<()> {
