@@ -16,6 +16,10 @@ use super::scan::Node;
 use super::signature::Signature;
 use crate::system::file;
 
+/// In seconds: the latest time that Go's nanoseconds reach. containerd applies later ones, and negative ones, as 0
+/// (pkg/archive, `boundTime`).
+const LATEST_TIME: i64 = i64::MAX / 1_000_000_000;
+
 pub fn make_directory(parent: BorrowedFd<'_>, name: &OsStr, opaque: bool) -> Result<()> {
     match mkdirat(parent, name, Mode::RWXU) {
         Err(rustix::io::Errno::EXIST) => {}
@@ -125,10 +129,12 @@ fn gid(signature: &Signature) -> Gid {
     Gid::from_raw(signature.group)
 }
 
-/// Whole seconds, as a layer has them.
+/// Whole seconds, as a layer has them, and no others than containerd sets when it applies one.
 fn times(signature: &Signature) -> Timestamps {
+    let seconds = signature.modified.seconds();
+    let is_kept = (0..=LATEST_TIME).contains(&seconds);
     let time = Timespec {
-        tv_sec: signature.modified.seconds(),
+        tv_sec: if is_kept { seconds } else { 0 },
         tv_nsec: 0,
     };
     Timestamps {

@@ -11,6 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use rustix::io::Errno;
 
 use super::scan::{Node, ROOT, Scan, has_vanished};
 use super::signature::{Kind, Signature};
@@ -227,9 +228,12 @@ impl<'tree> Reader<'tree> {
 
     fn link_target(&self, node: &Node) -> Result<Vec<u8>> {
         let name = std::ffi::OsStr::from_bytes(&node.name);
-        let target =
-            rustix::fs::readlinkat(self.parent()?, name, Vec::new()).map_err(io::Error::from)?;
-        Ok(target.into_bytes())
+        match rustix::fs::readlinkat(self.parent()?, name, Vec::new()) {
+            Ok(target) => Ok(target.into_bytes()),
+            // It is no link any more.
+            Err(Errno::INVAL) => Err(io::Error::from(Errno::NOENT).into()),
+            Err(error) => Err(io::Error::from(error).into()),
+        }
     }
 
     fn file_material(

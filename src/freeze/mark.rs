@@ -3,15 +3,17 @@
 //! It lives in /run, so a reboot clears it, as it clears every freeze.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::digest::Sha256Digest;
 use crate::system::process::ProcessIdentity;
 
 const DIRECTORY: &str = "/run/freezeframe";
+const MOST_TRIES: usize = 100;
 
 pub struct Mark {
     path: PathBuf,
@@ -21,15 +23,20 @@ pub struct Mark {
 impl Mark {
     /// Says that this process is about to freeze what `name` names.
     pub fn write(name: &str) -> Result<Self> {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(DIRECTORY)
-            .with_context(|| format!("creating {DIRECTORY}"))?;
         let path = path_of(name);
         let text = format!("{}\n{name}\n", ProcessIdentity::of_this_process()?);
-        fs::write(&path, text).with_context(|| format!("writing the mark {}", path.display()))?;
-        Ok(Self { path, stays: false })
+        for _ in 0..MOST_TRIES {
+            create_directory()?;
+            match fs::write(&path, &text) {
+                // Another commit has removed the directory, which was empty.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                written => {
+                    written.with_context(|| format!("writing the mark {}", path.display()))?;
+                    return Ok(Self { path, stays: false });
+                }
+            }
+        }
+        bail!("{DIRECTORY} is being removed again and again")
     }
 
     /// Whether the process that froze it is gone without a thaw.
@@ -56,6 +63,14 @@ impl Drop for Mark {
             remove(&self.path);
         }
     }
+}
+
+fn create_directory() -> Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(DIRECTORY)
+        .with_context(|| format!("creating {DIRECTORY}"))
 }
 
 /// A mark that cannot be removed names a dead process soon, and one that thawed: harmless.

@@ -20,7 +20,7 @@ pub struct Entry {
     owner: u32,
     group: u32,
     pub size: u64,
-    modified: i64,
+    modified: u64,
     node: (u32, u32),
     pub records: Vec<(&'static str, Vec<u8>)>,
 }
@@ -40,7 +40,8 @@ impl Entry {
             mode: node.signature.permissions(),
             owner: node.signature.owner,
             group: node.signature.group,
-            modified: node.signature.modified.seconds(),
+            // The clone has no negative ones.
+            modified: u64::try_from(node.signature.modified.seconds()).unwrap_or(0),
             node: node.signature.node,
             ..Self::blank(path, kind)
         }
@@ -80,7 +81,7 @@ impl Entry {
         header.set_uid(self.fitting("uid", self.owner.into(), MOST_IN_SEVEN_DIGITS));
         header.set_gid(self.fitting("gid", self.group.into(), MOST_IN_SEVEN_DIGITS));
         header.set_size(self.fitting("size", self.size, MOST_IN_ELEVEN_DIGITS));
-        header.set_mtime(self.fitting_time());
+        header.set_mtime(self.fitting("mtime", self.modified, MOST_IN_ELEVEN_DIGITS));
         if matches!(self.kind, EntryType::Char | EntryType::Block) {
             // These cannot fail on a ustar header.
             let _ = header.set_device_major(self.node.0);
@@ -117,16 +118,5 @@ impl Entry {
         self.records.push((record, value.to_string().into_bytes()));
         // A size must be right for readers that look at the header alone; it then has a binary form.
         if record == "size" { value } else { 0 }
-    }
-
-    fn fitting_time(&mut self) -> u64 {
-        match u64::try_from(self.modified) {
-            Ok(time) if time <= MOST_IN_ELEVEN_DIGITS => time,
-            _ => {
-                let time = self.modified.to_string().into_bytes();
-                self.records.push(("mtime", time));
-                0
-            }
-        }
     }
 }
