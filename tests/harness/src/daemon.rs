@@ -1,0 +1,275 @@
+//! A private containerd: own disk, own sockets, own namespace, gone when dropped.
+//!
+//! Its folder holds `disk`, a file system of its own on a loop device (so sizes and
+//! journal are the test's choice), and `run`, a tmpfs (state, sockets, heartbeats: no
+//! access there waits for a disk). Several daemons run side by side, in one process or
+//! in many: even what containerd keeps under /run is told apart by the namespace.
+
+mod disk;
+
+pub use disk::FileSystem;
+
+use crate::caretaker::{Caretaker, FOLDER_PREFIX, namespace};
+use crate::ctr::Ctr;
+use crate::freezeframe::Freezeframe;
+use crate::image::{self, BASE};
+use crate::nerdctl::Nerdctl;
+use crate::shell::wait_until;
+use crate::{Container, Result, probe};
+use anyhow::{Context, bail};
+use std::fs::{self, File};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// What a daemon may be asked to be.
+pub struct Options {
+    pub file_system: FileSystem,
+    /// The file is sparse: a disk takes what is written, not what it could hold.
+    pub disk_mib: u64,
+    /// containerd sees a unified cgroup hierarchy, whatever the machine has.
+    pub unified_cgroups: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            file_system: FileSystem::Ext4,
+            disk_mib: 4096,
+            unified_cgroups: false,
+        }
+    }
+}
+
+impl Options {
+    pub fn start(&self) -> Result<Daemon> {
+        Daemon::start_with(self)
+    }
+}
+
+pub struct Daemon {
+    folder: PathBuf,
+    ctr: Ctr,
+    process: Child,
+    counter: AtomicU32,
+    unified_cgroups: bool,
+    _caretaker: Caretaker,
+}
+
+impl Daemon {
+    /// A daemon on ext4 that has the image `BASE`.
+    pub fn start() -> Result<Self> {
+        Options::default().start()
+    }
+
+    /// The same with containerd's root on another file system.
+    pub fn start_on(file_system: FileSystem) -> Result<Self> {
+        let options = Options {
+            file_system,
+            ..Options::default()
+        };
+        options.start()
+    }
+
+    fn start_with(options: &Options) -> Result<Self> {
+        let folder = tempfile::Builder::new()
+            .prefix(FOLDER_PREFIX)
+            .tempdir()?
+            .keep();
+        // From here on the caretaker removes whatever there is, complete or not.
+        let caretaker = Caretaker::of(&folder)?;
+        disk::mount_disk(&folder, options.file_system, options.disk_mib)?;
+        disk::mount_run(&folder)?;
+        write_files(&folder)?;
+        let process = spawn(&folder, options.unified_cgroups)?;
+        let ctr = Ctr {
+            address: path_text(&socket(&folder))?,
+            namespace: namespace(&folder),
+        };
+        let daemon = Self {
+            folder,
+            ctr,
+            process,
+            counter: AtomicU32::new(0),
+            unified_cgroups: options.unified_cgroups,
+            _caretaker: caretaker,
+        };
+        daemon.wait_until_it_answers()?;
+        image::base().import(&daemon, BASE)?;
+        Ok(daemon)
+    }
+
+    fn wait_until_it_answers(&self) -> Result {
+        let socket = socket(&self.folder);
+        wait_until("containerd answering", Duration::from_secs(10), || {
+            Ok(UnixStream::connect(&socket).ok().map(drop))
+        })
+        .with_context(|| self.log())
+    }
+
+    pub fn ctr(&self) -> &Ctr {
+        &self.ctr
+    }
+
+    pub fn nerdctl(&self) -> Result<Nerdctl<'_>> {
+        Nerdctl::of(self)
+    }
+
+    /// Our program, from the path that cargo gives to an integration test.
+    pub fn freezeframe(&self, program: &str) -> Result<Freezeframe<'_>> {
+        Freezeframe::of(self, Path::new(program))
+    }
+
+    /// Where the cgroups are that containerd sees.
+    pub fn cgroup_root(&self) -> PathBuf {
+        if self.unified_cgroups {
+            return format!("/proc/{}/root/sys/fs/cgroup", self.process.id()).into();
+        }
+        "/sys/fs/cgroup".into()
+    }
+
+    /// A command that sees the mounts which containerd sees.
+    pub fn command_beside(&self, program: &Path) -> Command {
+        // Whoever started the tests in the background had them ignore interrupts.
+        let mut command = Command::new("/usr/bin/env");
+        command.arg("--default-signal=INT,QUIT,HUP");
+        if !self.unified_cgroups {
+            command.arg(program);
+            return command;
+        }
+        command
+            .arg("nsenter")
+            .arg(format!("--mount=/proc/{}/ns/mnt", self.process.id()))
+            .arg("--")
+            .arg(program);
+        command
+    }
+
+    /// A container of the base image that runs `words`.
+    pub fn run(&self, words: &[&str]) -> Result<Container<'_>> {
+        Container::run(self, BASE, words)
+    }
+
+    /// Everything of the daemon's lies below it.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The file system on the disk: containerd's root, and room for others.
+    pub fn disk(&self) -> PathBuf {
+        self.folder.join("disk")
+    }
+
+    /// The tmpfs.
+    pub fn run_folder(&self) -> PathBuf {
+        self.folder.join("run")
+    }
+
+    /// A new, empty folder on the tmpfs.
+    pub fn new_folder(&self, purpose: &str) -> Result<PathBuf> {
+        let path = self.run_folder().join(self.unique(purpose));
+        fs::create_dir(&path).with_context(|| format!("creating {}", path.display()))?;
+        Ok(path)
+    }
+
+    /// A name that this daemon has not given before.
+    pub fn unique(&self, purpose: &str) -> String {
+        format!("{purpose}-{}", self.counter.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Leads nerdctl, its stand-in or freezeframe to this containerd and no other,
+    /// whatever the environment of the tests says.
+    pub fn lead(&self, command: &mut Command) {
+        command.env("CONTAINERD_ADDRESS", &self.ctr.address);
+        command.env("CONTAINERD_NAMESPACE", &self.ctr.namespace);
+        command.env("NERDCTL_TOML", self.run_folder().join("nerdctl.toml"));
+        for variable in ["CONTAINERD_SNAPSHOTTER", "CNI_PATH", "NETCONFPATH"] {
+            command.env_remove(variable);
+        }
+    }
+
+    /// What containerd wrote to its log so far.
+    pub fn log(&self) -> String {
+        let file = self.run_folder().join("containerd.log");
+        fs::read_to_string(file).unwrap_or_default()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", tail_of_trouble(&self.log()));
+        }
+        // The caretaker does the rest; a child of ours would stay a zombie there.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn tail_of_trouble(log: &str) -> String {
+    let trouble: Vec<_> = log
+        .lines()
+        .filter(|line| !line.contains("level=info"))
+        .collect();
+    let tail = &trouble[trouble.len().saturating_sub(20)..];
+    format!(
+        "the last that containerd complained of:\n{}",
+        tail.join("\n")
+    )
+}
+
+fn socket(folder: &Path) -> PathBuf {
+    folder.join("run/containerd.sock")
+}
+
+fn path_text(path: &Path) -> Result<String> {
+    match path.to_str() {
+        Some(text) => Ok(text.to_owned()),
+        None => bail!("{} is no text: choose another TMPDIR", path.display()),
+    }
+}
+
+fn spawn(folder: &Path, unified_cgroups: bool) -> Result<Child> {
+    let log = File::create(folder.join("run/containerd.log"))?;
+    let mut command = Command::new("containerd");
+    if unified_cgroups {
+        command = Command::new("unshare");
+        let script = include_str!("daemon/unified.sh");
+        command.args(["--mount", "sh", "-ec", script, "unified"]);
+        command.arg(folder);
+    }
+    command
+        .arg("--config")
+        .arg(folder.join("run/containerd.toml"));
+    // A group of its own: Ctrl-C is for the tests, the caretaker ends containerd.
+    command
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .process_group(0);
+    command
+        .spawn()
+        .context("starting containerd: is tests/setup sourced?")
+}
+
+/// The configuration is version 2, which containerd 1.6 and 2 both read. Plugins that
+/// touch anything outside the folder, or that nobody here needs, are off.
+fn write_files(folder: &Path) -> Result {
+    let run = folder.join("run");
+    let containerd = format!(
+        include_str!("daemon/containerd.toml"),
+        root = folder.join("disk/containerd").display(),
+        run = run.display(),
+    );
+    fs::write(run.join("containerd.toml"), containerd)?;
+    let nerdctl = format!(
+        include_str!("daemon/nerdctl.toml"),
+        namespace = namespace(folder),
+        data = folder.join("disk/nerdctl").display(),
+        run = run.display(),
+    );
+    fs::write(run.join("nerdctl.toml"), nerdctl)?;
+    probe::install(&run)
+}

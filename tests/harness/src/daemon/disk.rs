@@ -1,0 +1,70 @@
+//! The two file systems of a daemon's folder.
+//!
+//! The disk is mounted through a loop device that the kernel detaches by itself with
+//! the last unmount, so that even a killed caretaker leaves none behind for good.
+
+use crate::Result;
+use crate::shell::outcome;
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Command;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileSystem {
+    Ext4,
+    Xfs,
+    Btrfs,
+}
+
+impl FileSystem {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ext4 => "ext4",
+            Self::Xfs => "xfs",
+            Self::Btrfs => "btrfs",
+        }
+    }
+
+    /// ext4 may postpone its inode tables; the others have nothing to postpone.
+    fn make_arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::Ext4 => &[
+                "-q",
+                "-F",
+                "-E",
+                "lazy_itable_init=1,lazy_journal_init=1,nodiscard",
+            ],
+            Self::Xfs => &["-q", "-f", "-K"],
+            Self::Btrfs => &["-q", "-f", "-K"],
+        }
+    }
+
+    /// No thread that fills ext4's tables in the background of a measurement.
+    fn mount_options(self) -> &'static str {
+        match self {
+            Self::Ext4 => "loop,noinit_itable",
+            Self::Xfs | Self::Btrfs => "loop",
+        }
+    }
+}
+
+pub fn mount_disk(folder: &Path, file_system: FileSystem, mib: u64) -> Result {
+    let (image, target) = (folder.join("disk.img"), folder.join("disk"));
+    File::create(&image)?.set_len(mib << 20)?;
+    fs::create_dir(&target)?;
+    let mut make = Command::new(format!("mkfs.{}", file_system.name()));
+    outcome(make.args(file_system.make_arguments()).arg(&image))?.succeeded()?;
+    let mut mount = Command::new("mount");
+    mount.args(["-t", file_system.name(), "-o", file_system.mount_options()]);
+    outcome(mount.arg(&image).arg(&target))?.succeeded()?;
+    Ok(())
+}
+
+pub fn mount_run(folder: &Path) -> Result {
+    let target = folder.join("run");
+    fs::create_dir(&target)?;
+    let mut mount = Command::new("mount");
+    mount.args(["-t", "tmpfs", "-o", "mode=755", "freezeframe-test"]);
+    outcome(mount.arg(&target))?.succeeded()?;
+    Ok(())
+}

@@ -1,0 +1,44 @@
+//! What the tests and the demo stand on: private containerds with real containers.
+//!
+//! A `Daemon` is a containerd with everything of its own (disk, sockets, state) that
+//! vanishes whole when dropped, or when the process dies. In it run `Container`s made
+//! from images that this library writes. `Freezeframe` and `Nerdctl` call the two
+//! programs, `Heartbeat`, `Freezer` and `Leftovers` watch what they do, and `Tree`
+//! compares what came out. Needs root, and the programs that tests/setup provides.
+
+mod caretaker;
+mod container;
+mod ctr;
+mod daemon;
+mod freezeframe;
+mod freezer;
+mod heartbeat;
+pub mod image;
+mod leftovers;
+mod nerdctl;
+mod oracle;
+mod probe;
+mod shell;
+pub mod standin;
+mod tree;
+mod view;
+
+pub use caretaker::{Caretaker, clean};
+pub use container::Container;
+pub use ctr::Ctr;
+pub use daemon::{Daemon, FileSystem, Options};
+pub use freezeframe::{Commit, Committing, Freezeframe};
+pub use freezer::Freezer;
+pub use heartbeat::Heartbeat;
+pub use image::BASE;
+pub use leftovers::Leftovers;
+pub use nerdctl::Nerdctl;
+pub use oracle::commit_by_oracle;
+pub use probe::check_law;
+pub use rustix::process::Signal;
+pub use shell::{Outcome, outcome, own_program, wait_until};
+pub use tempfile::TempDir;
+pub use tree::{Entry, Kind, Tree};
+pub use view::{View, chain_id};
+
+pub type Result<T = ()> = anyhow::Result<T>;

@@ -1,0 +1,121 @@
+//! An image's tree, mounted to be looked at.
+//!
+//! `snapshot` shows the image as it lies in overlayfs, without unpacking anything: for
+//! a committed image that is the snapshot which the commit made. `unpacked` applies
+//! the layers afresh into another snapshotter: what somebody who pulls it would get.
+
+use crate::image::digest;
+use crate::shell::outcome;
+use crate::{Daemon, Result, Tree};
+use anyhow::Context;
+use rustix::mount::{UnmountFlags, unmount};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A mounted, read-only view; unmounted and removed when dropped.
+pub struct View<'d> {
+    daemon: &'d Daemon,
+    path: PathBuf,
+    undo: Undo,
+}
+
+enum Undo {
+    Snapshot(String),
+    ImageMount,
+}
+
+impl<'d> View<'d> {
+    /// Fails if the image is not unpacked for overlayfs already.
+    pub fn snapshot(daemon: &'d Daemon, reference: &str) -> Result<Self> {
+        let (key, path) = (daemon.unique("view"), daemon.new_folder("view")?);
+        let (ctr, parent) = (daemon.ctr(), chain_id(daemon, reference)?);
+        // Not ctr's view, which a garbage collection under way may take.
+        ctr.run(&["snapshots", "prepare", &key, &parent])
+            .with_context(|| format!("{reference} is not unpacked"))?;
+        // ctr prints the command line that mounts it.
+        let line = ctr.run(&["snapshots", "mounts", &path.display().to_string(), &key])?;
+        outcome(Command::new("sh").args(["-ec", &format!("{line},ro")]))?.succeeded()?;
+        Ok(Self {
+            daemon,
+            path,
+            undo: Undo::Snapshot(key),
+        })
+    }
+
+    pub fn unpacked(daemon: &'d Daemon, reference: &str) -> Result<Self> {
+        let path = daemon.new_folder("view")?;
+        let target = path.display().to_string();
+        let call = [
+            "images",
+            "mount",
+            "--snapshotter",
+            "native",
+            reference,
+            &target,
+        ];
+        daemon.ctr().run(&call)?;
+        Ok(Self {
+            daemon,
+            path,
+            undo: Undo::ImageMount,
+        })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn tree(&self) -> Result<Tree> {
+        Tree::read(&self.path)
+    }
+
+    /// The content of a file, as text.
+    pub fn read(&self, path: &str) -> Result<String> {
+        let path = self.path.join(path.trim_start_matches('/'));
+        std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
+    }
+
+    fn undo(&self) -> Result {
+        let target = self.path.display().to_string();
+        match &self.undo {
+            Undo::Snapshot(key) => {
+                unmount(&self.path, UnmountFlags::empty()).context("unmounting")?;
+                self.daemon.ctr().run(&["snapshots", "rm", key])?;
+            }
+            Undo::ImageMount => {
+                let call = [
+                    "images",
+                    "unmount",
+                    "--snapshotter",
+                    "native",
+                    "--rm",
+                    &target,
+                ];
+                self.daemon.ctr().run(&call)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for View<'_> {
+    fn drop(&mut self) {
+        // Reported and not raised: the daemon's end removes both in any case.
+        if let Err(error) = self.undo() {
+            eprintln!("removing the view {}: {error:#}", self.path.display());
+        }
+    }
+}
+
+/// The name of the snapshot that holds all of the image's layers.
+pub fn chain_id(daemon: &Daemon, reference: &str) -> Result<String> {
+    let config = daemon.ctr().config(reference)?;
+    let diff_ids = config["rootfs"]["diff_ids"]
+        .as_array()
+        .context("a config without diff_ids")?;
+    let names = diff_ids
+        .iter()
+        .filter_map(|diff_id| diff_id.as_str().map(str::to_owned));
+    let chain = names.reduce(|chain, diff_id| digest(format!("{chain} {diff_id}").as_bytes()));
+    chain.with_context(|| format!("{reference} has no layers"))
+}

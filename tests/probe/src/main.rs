@@ -1,0 +1,54 @@
+//! The one program inside the test images.
+//!
+//! It measures from within how long its container stood still (`heartbeat`),
+//! writes files that keep a law at every instant (`write-law`, checked on any tree
+//! by `check-law`), and makes load (`churn`, `append-logs`, `big`). Linked
+//! statically, as the image has no C library.
+
+mod heartbeat;
+mod law;
+mod load;
+mod mapping;
+mod random;
+
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: probe heartbeat FILE
+       probe write-law DIR
+       probe check-law DIR
+       probe churn DIR COUNT
+       probe append-logs DIR COUNT
+       probe big FILE MIB";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("probe: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(words: &[&str]) -> io::Result<()> {
+    match *words {
+        ["heartbeat", file] => heartbeat::beat(Path::new(file)),
+        ["write-law", directory] => law::write(Path::new(directory)),
+        ["check-law", directory] => law::check(Path::new(directory)),
+        ["churn", directory, count] => load::churn(Path::new(directory), number(count)?),
+        ["append-logs", directory, count] => {
+            load::append_logs(Path::new(directory), number(count)?)
+        }
+        ["big", file, mib] => load::big(Path::new(file), number(mib)?),
+        _ => Err(io::Error::other(USAGE)),
+    }
+}
+
+fn number(word: &str) -> io::Result<u64> {
+    word.parse()
+        .map_err(|error| io::Error::other(format!("{word} is no number: {error}")))
+}

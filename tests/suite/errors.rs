@@ -1,0 +1,234 @@
+//! A commit that cannot be done says what is wrong with what, exits with 1, and leaves
+//! the daemon as it was and the container running.
+
+use crate::FREEZEFRAME;
+use harness::{Commit, Container, Daemon, Freezeframe, Leftovers, Options, Result};
+use std::fs;
+use std::os::unix::net::UnixListener;
+
+const REFERENCE: &str = "docker.io/library/never:latest";
+
+#[test]
+fn a_container_that_does_not_exist_is_named() -> Result {
+    refused(|scene| {
+        let words = ["commit", "nosuch", REFERENCE];
+        scene.expect_refusal_of(&words, "no such container nosuch")
+    })
+}
+
+#[test]
+fn a_container_is_not_found_in_another_namespace() -> Result {
+    refused(|scene| {
+        let name = &scene.container.name;
+        let words = ["--namespace", "elsewhere", "commit", name, REFERENCE];
+        scene.expect_refusal_of(&words, &format!("no such container {name}"))
+    })
+}
+
+#[test]
+fn the_beginning_of_two_ids_is_ambiguous() -> Result {
+    let daemon = Daemon::start()?;
+    let mut others = Vec::new();
+    // With seventeen containers two IDs begin with the same digit.
+    while others.len() < 17 && shared_digit(&others).is_none() {
+        others.push(daemon.run(&["sleep", "1000"])?);
+    }
+    let digit = shared_digit(&others).expect("two IDs that begin alike");
+    let container = others.pop().expect("a container");
+    let scene = Scene::of(container)?;
+    scene.expect_refusal_of(
+        &["commit", &digit, REFERENCE],
+        &format!("multiple IDs found with provided prefix: {digit}"),
+    )?;
+    scene.expect_nothing_done()
+}
+
+fn shared_digit(containers: &[Container]) -> Option<String> {
+    let last = containers.last()?.id.get(..1)?;
+    let earlier = &containers[..containers.len() - 1];
+    let shared = earlier.iter().any(|one| one.id.starts_with(last));
+    shared.then(|| last.to_owned())
+}
+
+#[test]
+fn a_daemon_that_is_not_there_is_named() -> Result {
+    refused(|scene| {
+        let socket = scene.daemon().run_folder().join("no-such.sock");
+        let socket = socket.display().to_string();
+        let name = &scene.container.name;
+        scene.expect_refusal_of(&["--address", &socket, "commit", name, REFERENCE], &socket)
+    })
+}
+
+#[test]
+fn a_socket_that_nobody_serves_any_more_is_named() -> Result {
+    refused(|scene| {
+        let path = scene.daemon().run_folder().join("dead.sock");
+        drop(UnixListener::bind(&path)?);
+        let socket = path.display().to_string();
+        let name = &scene.container.name;
+        scene.expect_refusal_of(&["--address", &socket, "commit", name, REFERENCE], &socket)
+    })
+}
+
+#[test]
+fn a_bad_reference_is_refused() -> Result {
+    refused(|scene| {
+        // The stand-in knows no references: without a real nerdctl we refuse ourselves.
+        let is_real = scene.daemon().nerdctl()?.is_real;
+        for freezeframe in [
+            Some(scene.alone()?),
+            is_real.then(|| scene.beside()).transpose()?,
+        ] {
+            let Some(freezeframe) = freezeframe else {
+                continue;
+            };
+            let name = &scene.container.name;
+            let format = ["commit", name, "a//b"];
+            expect_refusal_by(&freezeframe, &format, "invalid reference format")?;
+            expect_refusal_by(&freezeframe, &["commit", name, "BAD"], "must be lowercase")?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_bad_configuration_file_is_named() -> Result {
+    refused(|scene| {
+        for (name, text) in [("syntax", "[broken"), ("key", "adress = \"x\"")] {
+            let path = scene.daemon().run_folder().join(name);
+            fs::write(&path, text)?;
+            let path = path.display().to_string();
+            scene.expect_refusal_with("NERDCTL_TOML", &path, &path)?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn an_unknown_strategy_is_named() -> Result {
+    refused(|scene| scene.expect_refusal_with("FREEZEFRAME_STRATEGY", "fast", "\\\"fast\\\""))
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_named_before_anything_is_done() -> Result {
+    refused(|scene| {
+        let path = "/nowhere/report.json";
+        scene.expect_refusal_of(
+            &["commit", "--report", path, &scene.container.name, REFERENCE],
+            path,
+        )
+    })
+}
+
+#[test]
+fn too_little_disk_is_said_before_it_is_full() -> Result {
+    let daemon = Options {
+        disk_mib: 300,
+        ..Options::default()
+    }
+    .start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    container.output(&["dd", "if=/dev/zero", "of=/bulk", "bs=1M", "count=130"])?;
+    let scene = Scene::of(container)?;
+    let commit = scene.commit()?;
+    expect_error(&commit, "too little disk space");
+    let disk = daemon.disk().display().to_string();
+    assert!(error_of(&commit).contains(&disk), "{}", error_of(&commit));
+    scene.expect_nothing_done()
+}
+
+/// A running container, and what its daemon held before.
+struct Scene<'d> {
+    container: Container<'d>,
+    freezeframe: Freezeframe<'d>,
+    before: Leftovers,
+}
+
+fn refused(check: impl FnOnce(&Scene) -> Result) -> Result {
+    let daemon = Daemon::start()?;
+    let scene = Scene::of(daemon.run(&["sleep", "1000"])?)?;
+    check(&scene)?;
+    scene.expect_nothing_done()
+}
+
+impl<'d> Scene<'d> {
+    fn of(container: Container<'d>) -> Result<Self> {
+        container.daemon().ctr().collect_garbage()?;
+        Ok(Self {
+            freezeframe: container.daemon().freezeframe(FREEZEFRAME)?,
+            before: Leftovers::now(&container)?,
+            container,
+        })
+    }
+
+    fn daemon(&self) -> &'d Daemon {
+        self.container.daemon()
+    }
+
+    fn commit(&self) -> Result<Commit> {
+        self.freezeframe.commit(&self.container, REFERENCE, &[])
+    }
+
+    /// Where there is no nerdctl.
+    fn alone(&self) -> Result<Freezeframe<'d>> {
+        let empty = self.daemon().new_folder("empty")?;
+        Ok(self
+            .beside()?
+            .with("FREEZEFRAME_NERDCTL", "")
+            .with("PATH", empty))
+    }
+
+    fn beside(&self) -> Result<Freezeframe<'d>> {
+        self.daemon().freezeframe(FREEZEFRAME)
+    }
+
+    fn expect_refusal_of(&self, words: &[&str], message: &str) -> Result {
+        expect_refusal_by(&self.freezeframe, words, message)
+    }
+
+    /// The commit fails with one more variable in its environment, and its report says
+    /// the same as its message.
+    fn expect_refusal_with(&self, variable: &str, value: &str, message: &str) -> Result {
+        let freezeframe = self.beside()?.with(variable, value);
+        expect_error(
+            &freezeframe.commit(&self.container, REFERENCE, &[])?,
+            message,
+        );
+        Ok(())
+    }
+
+    fn expect_nothing_done(&self) -> Result {
+        self.before
+            .assert_unchanged(&Leftovers::now(&self.container)?);
+        assert_eq!(self.container.output(&["echo", "alive"])?, "alive");
+        Ok(())
+    }
+}
+
+fn expect_refusal_by(freezeframe: &Freezeframe, words: &[&str], message: &str) -> Result {
+    let seen = freezeframe.outcome(words)?;
+    assert_eq!(seen.status.code(), Some(1), "{}", seen.describe());
+    assert!(seen.error_text().contains(message), "{}", seen.describe());
+    assert!(seen.stdout.is_empty(), "{}", seen.describe());
+    Ok(())
+}
+
+fn error_of(commit: &Commit) -> String {
+    commit.report["error"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn expect_error(commit: &Commit, message: &str) {
+    let Commit { outcome, report } = commit;
+    assert_eq!(outcome.status.code(), Some(1), "{}", outcome.describe());
+    assert!(outcome.stdout.is_empty(), "{}", outcome.describe());
+    let said = outcome.error_text();
+    assert!(said.contains(message), "{}", outcome.describe());
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert_eq!(report["result"], "error", "{report:#}");
+    let reported = format!("{:?}", error_of(commit));
+    assert!(said.contains(&reported), "{report:#}\n{said}");
+}

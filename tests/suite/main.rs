@@ -1,0 +1,19 @@
+//! freezeframe itself, on a real containerd with real containers.
+//!
+//! One program for all, so that it is linked once. Each test has a daemon of its own
+//! and leaves nothing behind. They need root: tests/run sees to that.
+
+mod cgroup2;
+mod errors;
+mod pass_through;
+mod passes_through;
+mod point_in_time;
+mod report;
+mod same_tree;
+mod signals;
+mod states;
+mod strategy;
+mod uses;
+
+/// The tested binary.
+const FREEZEFRAME: &str = env!("CARGO_BIN_EXE_freezeframe");

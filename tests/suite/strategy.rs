@@ -1,0 +1,204 @@
+//! Direct or delegated: by the word in `FREEZEFRAME_STRATEGY`, else by what applies; and
+//! what is delegated is the real nerdctl's, from its arguments to its exit code.
+
+use crate::FREEZEFRAME;
+use harness::{BASE, Commit, Container, Daemon, Freezeframe, Leftovers, Result};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+const REFERENCE: &str = "docker.io/library/strategic:latest";
+const STRATEGY: &str = "FREEZEFRAME_STRATEGY";
+
+#[test]
+fn delegate_hands_the_same_words_on_and_passes_output_and_exit_code() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    let recorder = Recorder::new(&daemon)?;
+    let freezeframe = recorder.before_us(&daemon)?.with(STRATEGY, "delegate");
+    let report = daemon.run_folder().join("flag.json");
+    let words = ["--debug=false", "container", "commit", "-m", "a  b", "-p=0"];
+    let flag = format!("--report={}", report.display());
+    let line = [&words[..], &[&flag, &container.name, "x:1"]].concat();
+    let seen = freezeframe.outcome(&line)?;
+    assert_eq!(seen.status.code(), Some(7), "{}", seen.describe());
+    assert_eq!(seen.text(), "from the real one");
+    assert_eq!(seen.error_text(), "its error");
+    let expected = [&words[..], &[&container.name, "x:1"]].concat();
+    assert_eq!(recorder.words()?, expected);
+    let report: serde_json::Value = serde_json::from_slice(&fs::read(&report)?)?;
+    assert_eq!(report["strategy"], "delegate");
+    assert_eq!(report["result"], "error");
+    assert!(report["error"].as_str().is_some_and(|e| e.contains('7')));
+    Ok(())
+}
+
+#[test]
+fn a_delegated_commit_makes_the_image() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    container.shell("echo new >/srv/new")?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?.with(STRATEGY, "delegate");
+    let commit = freezeframe.commit(&container, REFERENCE, &[])?;
+    let commit = commit.succeeded()?;
+    assert_eq!(commit.report["strategy"], "delegate");
+    assert_eq!(commit.report["result"], "ok");
+    let digest = &daemon.ctr().manifest(REFERENCE)?["config"]["digest"];
+    assert_eq!(*digest, commit.outcome.text());
+    let copy = Container::run(&daemon, REFERENCE, &["sleep", "1000"])?;
+    assert_eq!(copy.output(&["cat", "/srv/new"])?, "new");
+    Ok(())
+}
+
+#[test]
+fn auto_is_direct_where_that_applies() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    for word in ["", "auto", "direct"] {
+        let freezeframe = daemon.freezeframe(FREEZEFRAME)?.with(STRATEGY, word);
+        let commit = freezeframe.commit(&container, REFERENCE, &[])?;
+        assert_eq!(commit.succeeded()?.report["strategy"], "direct", "{word}");
+    }
+    Ok(())
+}
+
+#[test]
+fn auto_delegates_a_container_of_another_snapshotter_and_says_why() -> Result {
+    let daemon = Daemon::start()?;
+    let container = native(&daemon)?;
+    let recorder = Recorder::new(&daemon)?;
+    let freezeframe = recorder.before_us(&daemon)?;
+    let commit = freezeframe.commit(&container, REFERENCE, &["--debug"])?;
+    assert_eq!(commit.report["strategy"], "delegate");
+    let reason = commit.report["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("native"), "{:#}", commit.report);
+    let said = commit.outcome.error_text();
+    assert!(said.contains(reason), "{said}");
+    let quiet = freezeframe.commit(&container, REFERENCE, &[])?;
+    assert_eq!(quiet.outcome.error_text(), "its error");
+    Ok(())
+}
+
+#[test]
+fn auto_delegates_a_layer_that_only_the_real_one_makes() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    let recorder = Recorder::new(&daemon)?;
+    let freezeframe = recorder.before_us(&daemon)?;
+    let commit = freezeframe.commit(&container, REFERENCE, &["--estargz"])?;
+    assert_eq!(commit.outcome.status.code(), Some(7));
+    assert_eq!(
+        recorder.words()?,
+        ["commit", "--estargz", &container.name, REFERENCE]
+    );
+    Ok(())
+}
+
+#[test]
+fn direct_where_it_does_not_apply_fails_with_the_reason() -> Result {
+    let daemon = Daemon::start()?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?.with(STRATEGY, "direct");
+    let container = native(&daemon)?;
+    expect_refusal(&freezeframe, &container, &[], "native")?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    expect_refusal(&freezeframe, &container, &["--estargz"], "--estargz")
+}
+
+#[test]
+fn delegate_without_a_real_nerdctl_fails_with_the_reason() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    let without = daemon.freezeframe(FREEZEFRAME)?;
+    let without = without
+        .with("FREEZEFRAME_NERDCTL", "")
+        .with("PATH", daemon.new_folder("empty")?);
+    expect_refusal(&without, &container, &["--estargz"], "--estargz")?;
+    let delegating = without.with(STRATEGY, "delegate");
+    expect_refusal(
+        &delegating,
+        &container,
+        &[],
+        "FREEZEFRAME_STRATEGY=delegate",
+    )
+}
+
+#[test]
+fn a_commit_needs_no_real_nerdctl() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    let without = daemon.freezeframe(FREEZEFRAME)?;
+    let without = without
+        .with("FREEZEFRAME_NERDCTL", "")
+        .with("PATH", daemon.new_folder("empty")?);
+    without.commit(&container, REFERENCE, &[])?.succeeded()?;
+    let prefix = &container.id[..20];
+    without
+        .outcome(&["commit", prefix, "by-prefix"])?
+        .succeeded()?;
+    daemon
+        .ctr()
+        .manifest("docker.io/library/by-prefix:latest")?;
+    Ok(())
+}
+
+fn native(daemon: &Daemon) -> Result<Container<'_>> {
+    Container::run_with(
+        daemon,
+        BASE,
+        &["--snapshotter", "native"],
+        &["sleep", "1000"],
+    )
+}
+
+fn expect_refusal(
+    freezeframe: &Freezeframe,
+    container: &Container,
+    flags: &[&str],
+    reason: &str,
+) -> Result {
+    container.daemon().ctr().collect_garbage()?;
+    let before = Leftovers::now(container)?;
+    let Commit { outcome, report } = freezeframe.commit(container, REFERENCE, flags)?;
+    assert_eq!(outcome.status.code(), Some(1), "{}", outcome.describe());
+    assert!(
+        outcome.error_text().contains(reason),
+        "{}",
+        outcome.describe()
+    );
+    assert!(report["error"].as_str().is_some_and(|e| e.contains(reason)));
+    before.assert_unchanged(&Leftovers::now(container)?);
+    Ok(())
+}
+
+/// A nerdctl that notes the words of a commit, prints something and fails with 7. All
+/// else goes to nerdctl.
+struct Recorder {
+    program: PathBuf,
+    noted: PathBuf,
+}
+
+impl Recorder {
+    fn new(daemon: &Daemon) -> Result<Self> {
+        let folder = daemon.new_folder("recorder")?;
+        let (program, noted) = (folder.join("nerdctl"), folder.join("words"));
+        let script = format!(
+            "#!/bin/sh\ncase \" $* \" in *' inspect '*) exec {} \"$@\";; esac\n\
+             printf '%s\\n' \"$@\" >{}\necho from the real one\necho its error >&2\nexit 7\n",
+            daemon.nerdctl()?.program.display(),
+            noted.display()
+        );
+        fs::write(&program, script)?;
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+        Ok(Self { program, noted })
+    }
+
+    fn before_us<'d>(&self, daemon: &'d Daemon) -> Result<Freezeframe<'d>> {
+        let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+        Ok(freezeframe.with("FREEZEFRAME_NERDCTL", &self.program))
+    }
+
+    fn words(&self) -> Result<Vec<String>> {
+        let noted = fs::read_to_string(&self.noted)?;
+        Ok(noted.lines().map(str::to_owned).collect())
+    }
+}
