@@ -6,7 +6,6 @@
 mod cgroup2;
 mod errors;
 mod pass_through;
-mod passes_through;
 mod point_in_time;
 mod report;
 mod same_tree;
