@@ -1,6 +1,9 @@
 //! The commit: the numbered list of the design, one call per step.
 
+use std::fs::DirBuilder;
 use std::io::{IsTerminal, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::process::ExitStatus;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -51,11 +54,11 @@ pub fn run(arguments: &CommitArguments) -> i32 {
 }
 
 /// Says what is wrong with a commit's arguments, in the report as well; returns the exit code.
-pub fn refuse(message: &str) -> i32 {
+pub fn refuse(message: &str, typed_report: Option<&Path>) -> i32 {
     log::fatal(message);
     let mut report = Report::default();
     report.error = Some(message.to_owned());
-    if let Some(Err(error)) = report_path(None).map(|path| report.write(&path)) {
+    if let Some(Err(error)) = report_path(typed_report).map(|path| report.write(&path)) {
         log::fatal(&format!("{error:#}"));
     }
     1
@@ -100,7 +103,7 @@ impl Commit<'_> {
                 log::debug(&format!("delegated to the real nerdctl: {reason}"));
                 self.report.strategy = Some("delegate");
                 self.report.reason = Some(reason.clone());
-                self.delegate(real.as_ref(), &subject, &reason)
+                self.delegate(&containerd, real.as_ref(), &subject, &reason)
             }
         }
     }
@@ -152,6 +155,7 @@ impl Commit<'_> {
 
     fn delegate(
         &mut self,
+        containerd: &Containerd,
         real: Option<&RealNerdctl>,
         subject: &Subject,
         reason: &str,
@@ -163,9 +167,9 @@ impl Commit<'_> {
         };
         signals::allow_stops()?;
         let words = &self.arguments.words;
-        let status = self
-            .stages
-            .time("delegate", || delegate::run(real, subject, words))?;
+        let status = self.stages.time("delegate", || {
+            delegate::run(containerd, real, subject, words)
+        })?;
         let code = exit_code(status);
         self.report.image = Some(self.arguments.reference.clone());
         if code != 0 {
@@ -243,8 +247,12 @@ struct Locks {
 /// Keeps other commits, and nerdctl's `rm`, away from the container's own snapshot.
 fn lock(subject: &Subject, plan: &DirectPlan) -> Result<Locks> {
     let state = subject.labels.get(STATE_DIRECTORY_LABEL).map(|directory| {
-        let path = std::path::Path::new(directory).join("oplock");
-        std::fs::create_dir_all(&path).with_context(|| format!("creating {}", path.display()))?;
+        let path = Path::new(directory).join("oplock");
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&path)
+            .with_context(|| format!("creating {}", path.display()))?;
         DirectoryLock::acquire(&path)
     });
     Ok(Locks {

@@ -25,6 +25,7 @@ mod stages;
 mod system;
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use anyhow::{Result, anyhow};
 
@@ -39,8 +40,13 @@ use passthrough::RealNerdctl;
 pub extern "C" fn main() -> i32 {
     match Invocation::of(std::env::args_os()) {
         Invocation::PassThrough(words) => pass_through(&words),
+        Invocation::Commit(arguments) if settings::is_rootless() => pass_through(&arguments.words),
         Invocation::Commit(arguments) => commit::run(&arguments),
-        Invocation::RefusedCommit { words, message } => refused_commit(&words, &message),
+        Invocation::RefusedCommit {
+            words,
+            message,
+            report,
+        } => refused_commit(&words, &message, report.as_deref()),
         Invocation::CommitHelp(words) => help_of_commit(&words),
         Invocation::Own(words) => own(words),
     }
@@ -59,9 +65,9 @@ fn pass_through(words: &[OsString]) -> i32 {
 }
 
 /// The real nerdctl has its own words for a mistake; without one, ours are the same.
-fn refused_commit(words: &[OsString], message: &str) -> i32 {
+fn refused_commit(words: &[OsString], message: &str, report: Option<&Path>) -> i32 {
     match RealNerdctl::find() {
-        Ok(None) => commit::refuse(message),
+        Ok(None) => commit::refuse(message, report),
         _ => pass_through(words),
     }
 }

@@ -1,7 +1,7 @@
 //! The report: what a commit did, as one JSON object for programs and one line for people.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -69,25 +69,23 @@ impl Report {
         }
     }
 
-    /// Puts the report at `path`, whole or not at all.
+    /// Puts the report at `path`, whole or not at all; what is there and no file (a device, a pipe) is written to.
     pub fn write(&self, path: &Path) -> Result<()> {
+        let mut text = serde_json::to_vec(self).context("making the report")?;
+        text.push(b'\n');
         let describe = || format!("writing the report {}", path.display());
-        let temporary = directory_of(path).join(format!(".freezeframe-report-{}", unique_name()));
-        let written = self
-            .write_to(&temporary)
-            .and_then(|()| Ok(fs::rename(&temporary, path)?));
+        if is_stream(path) {
+            return fs::write(path, text).with_context(describe);
+        }
+        // A link stays one.
+        let path = fs::canonicalize(path).unwrap_or(path.to_owned());
+        let temporary = directory_of(&path).join(format!(".freezeframe-report-{}", unique_name()));
+        let written = write_file(&temporary, &text).and_then(|()| fs::rename(&temporary, &path));
         if written.is_err() {
             // It may never have been created.
             let _ = fs::remove_file(&temporary);
         }
         written.with_context(describe)
-    }
-
-    fn write_to(&self, path: &Path) -> Result<()> {
-        let mut file = File::create_new(path)?;
-        serde_json::to_writer(&mut file, self)?;
-        file.write_all(b"\n")?;
-        Ok(file.sync_all()?)
     }
 
     /// The essence of a direct commit.
@@ -107,10 +105,18 @@ impl Report {
 
 /// Whether a report can be put at `path`, to be asked before anything is done.
 pub fn check(path: &Path) -> Result<()> {
-    let directory = directory_of(path);
     let describe = || format!("the report {} cannot be written", path.display());
     ensure!(!path.is_dir(), "{}: it is a directory", describe());
-    eaccess(directory, AccessFlags::W_OK | AccessFlags::X_OK).with_context(describe)
+    let (target, access) = if is_stream(path) {
+        (path, AccessFlags::W_OK)
+    } else {
+        (directory_of(path), AccessFlags::W_OK | AccessFlags::X_OK)
+    };
+    eaccess(target, access).with_context(describe)
+}
+
+fn is_stream(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
 
 fn directory_of(path: &Path) -> &Path {
@@ -118,6 +124,12 @@ fn directory_of(path: &Path) -> &Path {
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());
     parent.unwrap_or(Path::new("."))
+}
+
+fn write_file(path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut file = File::create_new(path)?;
+    file.write_all(text)?;
+    file.sync_all()
 }
 
 pub fn milliseconds(time: std::time::Duration) -> f64 {

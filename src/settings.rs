@@ -72,6 +72,11 @@ pub fn report_path(typed: Option<&Path>) -> Option<PathBuf> {
     typed.or_else(|| from_environment().map(PathBuf::from))
 }
 
+/// Whether nerdctl would run in a user's own namespaces, into which it takes itself (pkg/rootlessutil): we stay outside.
+pub fn is_rootless() -> bool {
+    !nix::unistd::geteuid().is_root() || env::var_os("ROOTLESSKIT_STATE_DIR").is_some()
+}
+
 /// The daemon to talk to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {

@@ -25,6 +25,7 @@ pub enum Invocation {
     RefusedCommit {
         words: Vec<OsString>,
         message: String,
+        report: Option<PathBuf>,
     },
     /// A commit's `--help`, with the words that ask for it.
     CommitHelp(Vec<OsString>),
@@ -163,15 +164,21 @@ fn read_commit(globals: &[&str], subcommand: &[&str], own: &[&str], name: &str) 
         Err((parsed, message)) => Invocation::RefusedCommit {
             words: words(&parsed.settings),
             message,
+            report: report(&parsed.settings),
         },
         Ok((_, commit)) if is_set(&commit.settings, "help") => {
             Invocation::CommitHelp(words(&commit.settings))
         }
         Ok((global, commit)) => {
             let words = words(&commit.settings);
+            let report = report(&commit.settings);
             match CommitArguments::new(&global.settings, commit, name, words.clone()) {
                 Ok(arguments) => Invocation::Commit(Box::new(arguments)),
-                Err(message) => Invocation::RefusedCommit { words, message },
+                Err(message) => Invocation::RefusedCommit {
+                    words,
+                    message,
+                    report,
+                },
             }
         }
     }
@@ -194,6 +201,10 @@ fn without_report(words: &[&str], settings: &[Setting]) -> Vec<OsString> {
 fn last<'a>(settings: &'a [Setting], name: &str) -> Option<&'a str> {
     let set = settings.iter().rfind(|setting| setting.name == name);
     set.map(|setting| setting.value.as_str())
+}
+
+fn report(settings: &[Setting]) -> Option<PathBuf> {
+    last(settings, "report").map(PathBuf::from)
 }
 
 fn is_set(settings: &[Setting], name: &str) -> bool {
@@ -228,7 +239,7 @@ impl CommitArguments {
                 .map(str::to_owned),
             message: last(own, "message").unwrap_or_default().to_owned(),
             pause: last(own, "pause").and_then(pflag::parse_boolean) != Some(false),
-            report: last(own, "report").map(PathBuf::from),
+            report: report(own),
             debug: ["debug", "debug-full"]
                 .into_iter()
                 .any(|name| anywhere(name).and_then(pflag::parse_boolean) == Some(true)),

@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use super::comparison::Comparison;
 use super::material::{Material, ReadEntry, Reader};
 use super::replica::Replica;
-use super::scan::Scan;
+use super::scan::{Check, Scan};
 use super::signature::Kind;
 use super::writers::Writers;
 use crate::system::clock::Grain;
@@ -52,6 +52,17 @@ pub struct CompleteClone {
     pub unrepresentable: usize,
 }
 
+impl Delta {
+    /// Whether `source` still looks as it did when the delta was read.
+    pub fn still_holds(&self, source: &Tree) -> Result<bool> {
+        let now = Scan::of(source, &|| Ok(signals::check()?))?;
+        let settled = vec![true; self.scan.nodes().len()];
+        let comparison = Comparison::of(&self.scan, &now, &settled);
+        let is_same = comparison.changed().next().is_none();
+        Ok(is_same && now.nodes().len() == self.scan.nodes().len())
+    }
+}
+
 /// A clone in the making, and the scan that it mirrors.
 pub struct Clone<'tree> {
     source: &'tree Tree,
@@ -67,7 +78,15 @@ pub struct Clone<'tree> {
 
 impl<'tree> Clone<'tree> {
     /// `upper` is the empty directory to clone into, `staging` one beside it, on the same file system.
-    pub fn new(source: &'tree Tree, upper: &Path, staging: &Path, expected: u64) -> Result<Self> {
+    ///
+    /// `writers` were looked at before the first scan; `expected` is the size of the contents in it, in bytes.
+    pub fn new(
+        source: &'tree Tree,
+        upper: &Path,
+        staging: &Path,
+        writers: Writers,
+        expected: u64,
+    ) -> Result<Self> {
         let replica = Replica::new(upper)?;
         let scan = Scan::empty(replica.tree())?;
         let memory = expected.clamp(LEAST_MEMORY, MOST_MEMORY);
@@ -77,16 +96,23 @@ impl<'tree> Clone<'tree> {
             replica,
             scan,
             settled: vec![true],
-            writers: Writers::default(),
+            writers,
             grain: probe_grain(staging)?,
             bytes: 0,
         })
     }
 
-    /// Copies what is not settled, while the container may run. `scan` is of the source, and from before the call.
-    pub fn pass(&mut self, scan: Scan, processes: &[u32]) -> Result<Pass> {
-        let began = Instant::now();
+    /// Scans, and copies what is not settled, while the container may run.
+    pub fn pass(&mut self, processes: &[u32]) -> Result<Pass> {
+        // Direct I/O may be in flight of a file that is closed by the time of the copy.
         self.writers.look(processes);
+        let scan = Scan::of(self.source, &|| Ok(signals::check()?))?;
+        self.copy_scanned(scan)
+    }
+
+    /// Copies what is not settled of `scan`, which is of the source and was made just now.
+    pub fn copy_scanned(&mut self, scan: Scan) -> Result<Pass> {
+        let began = Instant::now();
         FilesystemSync::start(&self.source.root())?.wait()?;
         let comparison = Comparison::of(&self.scan, &scan, &self.settled);
         let changed: Vec<usize> = comparison.changed().collect();
@@ -130,20 +156,12 @@ impl<'tree> Clone<'tree> {
 
     fn is_settled(&self, scan: &Scan, entry: &ReadEntry) -> bool {
         let node = scan.node(entry.index);
-        match entry.material {
-            Material::Vanished => false,
-            // All else has its whole state in the signature.
-            _ if node.kind != Kind::File => true,
-            _ => self.grain.separates(node.signature.changed, entry.read_at),
-        }
+        !matches!(entry.material, Material::Vanished)
+            && self.grain.separates(node.signature.changed, entry.read_at)
     }
 
     /// Reads what is not settled, writing nothing into the clone; the container does not run meanwhile.
-    pub fn read_delta(
-        &mut self,
-        processes: &[u32],
-        check: &(dyn Fn() -> Result<()> + Sync),
-    ) -> Result<Delta> {
+    pub fn read_delta(&mut self, processes: &[u32], check: &Check) -> Result<Delta> {
         let mut delta = self.read_delta_once(processes, check)?;
         for _ in 1..STABILITY_TRIES {
             if delta.unstable == 0 {
@@ -154,11 +172,7 @@ impl<'tree> Clone<'tree> {
         Ok(delta)
     }
 
-    fn read_delta_once(
-        &mut self,
-        processes: &[u32],
-        check: &(dyn Fn() -> Result<()> + Sync),
-    ) -> Result<Delta> {
+    fn read_delta_once(&mut self, processes: &[u32], check: &Check) -> Result<Delta> {
         let scan = Scan::of(self.source, check)?;
         self.writers.look(processes);
         let mut comparison = Comparison::of(&self.scan, &scan, &self.settled);
@@ -200,10 +214,9 @@ impl<'tree> Clone<'tree> {
     /// Sets the attributes of directories, and gives the clone away: nothing can be copied any more.
     pub fn complete(mut self) -> Result<CompleteClone> {
         self.replica.finish(&self.scan)?;
-        let nodes = self.scan.nodes().iter();
         Ok(CompleteClone {
             tree: self.replica.into_tree(),
-            unrepresentable: nodes.filter(|node| node.has_whiteout_name()).count(),
+            unrepresentable: self.scan.unrepresentable,
         })
     }
 }

@@ -84,7 +84,7 @@ pub struct Reader<'tree> {
     memory: Vec<u8>,
     used: usize,
     directory: Option<(usize, OwnedFd)>,
-    links: HashMap<(u32, u32, u64), usize>,
+    links: HashMap<Inode, usize>,
     pub bytes: u64,
 }
 
@@ -136,7 +136,11 @@ impl<'tree> Reader<'tree> {
         let read_at = Moment::stamped_now();
         let material = match self.material(scan, index, check) {
             Ok(material) => material,
-            Err(error) if error.downcast_ref().is_some_and(has_vanished) => Material::Vanished,
+            Err(error) if error.downcast_ref().is_some_and(has_vanished) => {
+                // Another name of the inode may still be there.
+                self.links.remove(&inode_of(scan.node(index)));
+                Material::Vanished
+            }
             Err(error) => {
                 let path = scan.path(index);
                 return Err(error).with_context(|| format!("reading /{}", printable(&path)));
@@ -180,14 +184,10 @@ impl<'tree> Reader<'tree> {
 
     /// The entry that was read first of those that share an inode.
     fn first_link(&mut self, node: &Node, index: usize) -> Option<usize> {
-        if !node.has_other_links() || node.kind == Kind::Whiteout {
+        if !node.has_other_links() {
             return None;
         }
-        let Signature { device, inode, .. } = node.signature;
-        let first = *self
-            .links
-            .entry((device.0, device.1, inode))
-            .or_insert(index);
+        let first = *self.links.entry(inode_of(node)).or_insert(index);
         (first != index).then_some(first)
     }
 
@@ -215,15 +215,13 @@ impl<'tree> Reader<'tree> {
 
     /// Opens an entry, if it still is the inode that was scanned.
     fn open_checked(&self, node: &Node) -> Result<OwnedFd> {
-        let file = tree::open_at(self.parent()?, &node.name)?;
-        let now = Signature::of(&tree::stat(file.as_fd())?);
-        let is_same = now.inode == node.signature.inode
-            && now.device == node.signature.device
-            && now.file_type() == node.signature.file_type();
-        if !is_same {
-            return Err(io::Error::from_raw_os_error(nix::libc::ENOENT).into());
-        }
-        Ok(file)
+        let file = tree::open_at(self.parent()?, &node.name, |stat| {
+            let now = Signature::of(stat);
+            now.inode == node.signature.inode
+                && now.device == node.signature.device
+                && now.file_type() == node.signature.file_type()
+        });
+        Ok(file?)
     }
 
     fn link_target(&self, node: &Node) -> Result<Vec<u8>> {
@@ -295,6 +293,14 @@ impl<'tree> Reader<'tree> {
         }
         Ok(Content::Staged(staged))
     }
+}
+
+/// Major and minor number of the device, and the number on it.
+type Inode = (u32, u32, u64);
+
+fn inode_of(node: &Node) -> Inode {
+    let Signature { device, inode, .. } = node.signature;
+    (device.0, device.1, inode)
 }
 
 fn directory_material(directory: &OwnedFd) -> Result<Material> {

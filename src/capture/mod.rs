@@ -27,6 +27,7 @@ use crate::system::signals;
 use crate::system::tree::{self, Tree};
 use clone::{Clone, Delta, content_size};
 use scan::Scan;
+use writers::Writers;
 
 /// Passes before the freeze stop when they are so short, or no longer become shorter.
 const MOST_PASSES: usize = 4;
@@ -80,25 +81,28 @@ impl Capture<'_> {
     pub fn run(&self, stages: &mut Stages) -> Result<Captured> {
         let source = Tree::open(self.upper)
             .with_context(|| format!("opening the upper directory {}", self.upper.display()))?;
-        let scan = stages.time("scan", || scan_running(&source))?;
+        let mut writers = Writers::default();
+        writers.look(&self.processes()?);
+        let scan = stages.time("scan", || Scan::of(&source, &|| Ok(signals::check()?)))?;
         let size = content_size(&scan);
         check_space(&self.prepared.upper, size)?;
-        let mut clone = Clone::new(&source, &self.prepared.upper, &self.prepared.work, size)?;
+        let (upper, staging) = (&self.prepared.upper, &self.prepared.work);
+        let mut clone = Clone::new(&source, upper, staging, writers, size)?;
         self.thaw_abandoned()?;
-        stages.time("copy", || self.copy_ahead(&mut clone, &source, scan))?;
+        stages.time("copy", || self.copy_ahead(&mut clone, scan))?;
         let tally = stages.time("freeze", || self.copy_rest(&mut clone, &source))?;
         self.check_still_there(&source)?;
         stages.time("finish", || finish(clone, &tally))
     }
 
     /// Passes over the running container until they are short.
-    fn copy_ahead(&self, clone: &mut Clone, source: &Tree, first: Scan) -> Result<()> {
-        let mut previous = clone.pass(first, &self.processes()?)?;
+    fn copy_ahead(&self, clone: &mut Clone, first: Scan) -> Result<()> {
+        let mut previous = clone.copy_scanned(first)?;
         for _ in 1..MOST_PASSES {
             if previous.elapsed < SHORT_PASS || previous.changed == 0 {
                 break;
             }
-            let pass = clone.pass(scan_running(source)?, &self.processes()?)?;
+            let pass = clone.pass(&self.processes()?)?;
             let shrinks = pass.elapsed < previous.elapsed * 2 / 3;
             previous = pass;
             if !shrinks {
@@ -114,21 +118,22 @@ impl Capture<'_> {
         for _ in 0..MOST_FREEZES {
             let delta = match self.standing()? {
                 Standing::Running(_) if !self.pause => {
-                    self.roll(clone, source)?;
+                    self.roll(clone)?;
                     return Ok(tally);
                 }
                 Standing::Running(freezer) => {
                     let outcome = freeze_and_read(clone, &freezer, &mut tally);
+                    self.keep_paused(&freezer)?;
                     self.unless_stopped(outcome)?
                 }
-                Standing::Quiet => self.read_quiet(clone)?,
+                Standing::Quiet => self.read_quiet(clone, source)?,
             };
             if let Some(delta) = delta {
                 tally.unstable = delta.unstable;
                 clone.apply(delta)?;
                 return Ok(tally);
             }
-            clone.pass(scan_running(source)?, &self.processes()?)?;
+            clone.pass(&self.processes()?)?;
         }
         bail!(
             "the container changes more than can be copied while it is frozen ({} s), or does not stay frozen: try again \
@@ -149,22 +154,26 @@ impl Capture<'_> {
         Ok(self.containerd.task(&self.subject.id)?.status == TaskStatus::Idle)
     }
 
-    /// Reads the delta of a container that does not run; `None` where it has begun to.
-    fn read_quiet(&self, clone: &mut Clone) -> Result<Option<Delta>> {
+    /// Somebody may have paused the container while we held it.
+    fn keep_paused(&self, freezer: &Freezer) -> Result<()> {
+        match self.containerd.task(&self.subject.id)?.status {
+            TaskStatus::Paused => freezer.freeze_for_others(),
+            TaskStatus::Running | TaskStatus::Idle => Ok(()),
+        }
+    }
+
+    /// Reads the delta of a container that does not run; `None` where it has begun to, if only in between.
+    fn read_quiet(&self, clone: &mut Clone, source: &Tree) -> Result<Option<Delta>> {
         let delta = clone.read_delta(&self.processes()?, &|| Ok(signals::check()?))?;
         clone.bytes += delta.bytes;
-        let stayed = matches!(self.standing()?, Standing::Quiet);
+        let stayed = matches!(self.standing()?, Standing::Quiet) && delta.still_holds(source)?;
         Ok(stayed.then_some(delta))
     }
 
     /// Passes until nothing changes any more, or the bound is reached and what is there must do.
-    fn roll(&self, clone: &mut Clone, source: &Tree) -> Result<()> {
+    fn roll(&self, clone: &mut Clone) -> Result<()> {
         for _ in 0..MOST_ROLLING_PASSES {
-            if clone
-                .pass(scan_running(source)?, &self.processes()?)?
-                .changed
-                == 0
-            {
+            if clone.pass(&self.processes()?)?.changed == 0 {
                 break;
             }
         }
@@ -198,7 +207,7 @@ impl Capture<'_> {
         if task.status == TaskStatus::Idle {
             return Ok(());
         }
-        (self.freezer)(task.pid)?.thaw_if_abandoned()
+        (self.freezer)(task.pid)?.thaw_if_abandoned(task.status)
     }
 
     /// A snapshot that was removed while we read it may have been read half-removed.
@@ -257,10 +266,6 @@ fn read_frozen(clone: &mut Clone, freezer: &Freezer, frozen: &Frozen) -> Result<
         Ok(())
     };
     clone.read_delta(&freezer.processes()?, &check)
-}
-
-fn scan_running(source: &Tree) -> Result<Scan> {
-    Scan::of(source, &|| Ok(signals::check()?))
 }
 
 fn finish(clone: Clone, tally: &Tally) -> Result<Captured> {

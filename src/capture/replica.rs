@@ -71,9 +71,6 @@ impl Replica {
 
     fn write_entry(&mut self, scan: &Scan, entry: &ReadEntry, memory: &[u8]) -> Result<()> {
         let node = scan.node(entry.index);
-        if node.has_whiteout_name() {
-            return Ok(());
-        }
         if let Material::Link(first) = entry.material {
             return self.write_link(scan, entry.index, first);
         }
@@ -118,7 +115,7 @@ impl Replica {
             OsStr::from_bytes(&scan.node(index).name),
             AtFlags::empty(),
         );
-        // The first name vanished before it could be read: so has this one.
+        // Its directory vanished, and will be made again with all that is in it.
         ignore_absent(linked.map_err(Into::into)).map_err(Into::into)
     }
 

@@ -1,7 +1,8 @@
 //! A scan: what a tree looks like at one moment, by attributes alone; no file is opened.
 //!
 //! Directories are read level by level, on all processors where a level is wide. A directory that vanishes while the
-//! container runs is scanned as empty: the scan under the freeze decides. Sockets are left out, as no layer has them.
+//! container runs is scanned as empty: the scan under the freeze decides. Left out are sockets, which no
+//! layer has, and names that mean something else in a layer.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,6 +13,7 @@ use std::os::fd::AsFd;
 use anyhow::{Context, Result, bail};
 
 use super::signature::{Kind, Signature};
+use crate::system::text::printable;
 use crate::system::tree::{self, Tree};
 
 /// Names that every reader of layers takes for whiteouts (OCI image specification, layer.md): no layer can carry them.
@@ -33,33 +35,22 @@ pub struct Node {
 impl Node {
     /// Whether other names may lead to the same inode.
     pub fn has_other_links(&self) -> bool {
-        self.kind != Kind::Directory && self.signature.links > 1
-    }
-
-    pub fn has_whiteout_name(&self) -> bool {
-        self.name.starts_with(WHITEOUT_PREFIX)
+        let shares = !matches!(self.kind, Kind::Directory | Kind::Whiteout);
+        shares && self.signature.links > 1
     }
 }
 
 /// The entries of a tree, parents before children, the children of one directory together and sorted by name.
 pub struct Scan {
     nodes: Vec<Node>,
+    /// Entries left out because no layer can carry their names.
+    pub unrepresentable: usize,
 }
 
 impl Scan {
     /// Scans `tree`; `check` is asked between directories.
-    pub fn of(tree: &Tree, check: &(dyn Fn() -> Result<()> + Sync)) -> Result<Self> {
-        let root =
-            tree::stat(tree.root()).context("reading the root of the container's changes")?;
-        let mut scan = Self {
-            nodes: vec![Node {
-                parent: ROOT,
-                name: Box::default(),
-                kind: Kind::Directory,
-                signature: Signature::of(&root),
-                children: 0..0,
-            }],
-        };
+    pub fn of(tree: &Tree, check: &Check) -> Result<Self> {
+        let mut scan = Self::empty(tree)?;
         let mut level = vec![ROOT];
         while !level.is_empty() {
             level = scan.add_level(tree, &level, check)?;
@@ -78,6 +69,7 @@ impl Scan {
                 signature: Signature::of(&root),
                 children: 0..0,
             }],
+            unrepresentable: 0,
         })
     }
 
@@ -124,18 +116,13 @@ impl Scan {
     }
 
     /// Reads the directories of one level; returns those of the next.
-    fn add_level(
-        &mut self,
-        tree: &Tree,
-        level: &[usize],
-        check: &(dyn Fn() -> Result<()> + Sync),
-    ) -> Result<Vec<usize>> {
-        let paths: Vec<Vec<u8>> = level.iter().map(|index| self.path(*index)).collect();
-        let contents = read_directories(tree, &paths, check)?;
+    fn add_level(&mut self, tree: &Tree, level: &[usize], check: &Check) -> Result<Vec<usize>> {
+        let contents = self.read_directories(tree, level, check)?;
         let mut next = Vec::new();
         for (&parent, content) in level.iter().zip(contents) {
+            self.unrepresentable += content.unrepresentable;
             let first = self.nodes.len();
-            for (name, signature, kind) in content {
+            for (name, signature, kind) in content.entries {
                 if kind == Kind::Directory {
                     next.push(self.nodes.len());
                 }
@@ -151,78 +138,84 @@ impl Scan {
         }
         Ok(next)
     }
-}
 
-type Content = Vec<(Box<[u8]>, Signature, Kind)>;
-
-fn read_directories(
-    tree: &Tree,
-    paths: &[Vec<u8>],
-    check: &(dyn Fn() -> Result<()> + Sync),
-) -> Result<Vec<Content>> {
-    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let threads = (paths.len() / DIRECTORIES_PER_THREAD)
-        .min(processors)
-        .min(MOST_THREADS);
-    let read = |part: &[Vec<u8>]| -> Result<Vec<Content>> {
-        part.iter()
-            .map(|path| read_directory(tree, path, check))
-            .collect()
-    };
-    if threads < 2 {
-        return read(paths);
-    }
-    let parts = paths.chunks(paths.len().div_ceil(threads));
-    std::thread::scope(|scope| {
-        let readers: Vec<_> = parts.map(|part| scope.spawn(|| read(part))).collect();
-        let mut contents = Vec::with_capacity(paths.len());
-        for reader in readers {
-            match reader.join() {
-                Ok(part) => contents.extend(part?),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
+    fn read_directories(
+        &self,
+        tree: &Tree,
+        level: &[usize],
+        check: &Check,
+    ) -> Result<Vec<Content>> {
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let threads = (level.len() / DIRECTORIES_PER_THREAD)
+            .min(processors)
+            .min(MOST_THREADS);
+        let read = |part: &[usize]| -> Result<Vec<Content>> {
+            part.iter()
+                .map(|index| read_directory(tree, &self.path(*index), check))
+                .collect()
+        };
+        if threads < 2 {
+            return read(level);
         }
-        Ok(contents)
-    })
+        let parts = level.chunks(level.len().div_ceil(threads));
+        std::thread::scope(|scope| {
+            let readers: Vec<_> = parts.map(|part| scope.spawn(|| read(part))).collect();
+            let mut contents = Vec::with_capacity(level.len());
+            for reader in readers {
+                match reader.join() {
+                    Ok(part) => contents.extend(part?),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            Ok(contents)
+        })
+    }
 }
 
-fn read_directory(
-    tree: &Tree,
-    path: &[u8],
-    check: &(dyn Fn() -> Result<()> + Sync),
-) -> Result<Content> {
+/// Asked again and again whether to go on.
+pub type Check = dyn Fn() -> Result<()> + Sync;
+
+/// What is in one directory.
+#[derive(Default)]
+struct Content {
+    entries: Vec<(Box<[u8]>, Signature, Kind)>,
+    unrepresentable: usize,
+}
+
+fn read_directory(tree: &Tree, path: &[u8], check: &Check) -> Result<Content> {
     check()?;
     let mut content = match read_content(tree, path) {
         Ok(content) => content,
-        Err(error) if has_vanished(&error) => return Ok(Vec::new()),
+        Err(error) if has_vanished(&error) => return Ok(Content::default()),
         Err(error) if error.raw_os_error() == Some(nix::libc::ENAMETOOLONG) => bail!(
             "the container has a path of more than 4,095 bytes, which no image can carry: {}…",
-            crate::system::text::printable(&path[..path.len().min(200)])
+            printable(&path[..path.len().min(200)])
         ),
         Err(error) => {
-            return Err(error).with_context(|| {
-                format!(
-                    "reading directory /{}",
-                    crate::system::text::printable(path)
-                )
-            });
+            return Err(error).with_context(|| format!("reading directory /{}", printable(path)));
         }
     };
-    content.sort_unstable_by(|(one, ..), (other, ..)| one.cmp(other));
+    content
+        .entries
+        .sort_unstable_by(|(one, ..), (other, ..)| one.cmp(other));
     Ok(content)
 }
 
 fn read_content(tree: &Tree, path: &[u8]) -> io::Result<Content> {
     let directory = tree.directory(path)?;
-    let mut content = Vec::new();
+    let mut content = Content::default();
     for name in tree::names(directory.as_fd())? {
+        if name.starts_with(WHITEOUT_PREFIX) {
+            content.unrepresentable += 1;
+            continue;
+        }
         let signature = match tree::stat_at(directory.as_fd(), &name) {
             Ok(stat) => Signature::of(&stat),
             Err(error) if has_vanished(&error) => continue,
             Err(error) => return Err(error),
         };
         if let Some(kind) = signature.kind() {
-            content.push((name, signature, kind));
+            content.entries.push((name, signature, kind));
         }
     }
     Ok(content)
@@ -230,9 +223,8 @@ fn read_content(tree: &Tree, path: &[u8]) -> io::Result<Content> {
 
 /// Whether somebody removed it, or put something else in its place, since its name was read.
 pub fn has_vanished(error: &io::Error) -> bool {
-    use nix::libc::{ELOOP, ENOENT, ENOTDIR, ENXIO, ESTALE};
-    matches!(
-        error.raw_os_error(),
-        Some(ENOENT | ENOTDIR | ELOOP | ESTALE | ENXIO)
-    )
+    use nix::libc::{ELOOP, ENOTDIR, ENXIO, ESTALE};
+    let code = error.raw_os_error();
+    error.kind() == io::ErrorKind::NotFound
+        || matches!(code, Some(ENOTDIR | ELOOP | ESTALE | ENXIO))
 }

@@ -63,15 +63,17 @@ impl Signature {
         FileType::from_raw_mode(self.mode)
     }
 
-    /// The same inode in the same state. Blocks do not count: they are allocated late.
+    /// The same inode in the same state. Blocks do not count: they are allocated late. All whiteouts are the same, and
+    /// overlayfs makes many of them of one inode, whose link count each deletion moves.
     pub fn agrees_with(&self, other: &Self) -> bool {
-        Self {
-            blocks: 0,
-            ..self.clone()
-        } == Self {
-            blocks: 0,
-            ..other.clone()
+        if self.kind() == Some(Kind::Whiteout) {
+            return other.kind() == Some(Kind::Whiteout);
         }
+        let without_blocks = |signature: &Self| Self {
+            blocks: 0,
+            ..signature.clone()
+        };
+        without_blocks(self) == without_blocks(other)
     }
 
     /// `None` for a socket, which no layer has.

@@ -8,7 +8,6 @@
 use std::collections::HashSet;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::libc;
@@ -64,15 +63,18 @@ impl Writers {
             return;
         };
         for descriptor in descriptors.flatten() {
-            if !is_direct_and_writable(&descriptor.path()) {
+            let Ok(information) = fs::read_to_string(descriptor.path()) else {
+                continue;
+            };
+            if !is_direct_and_writable(&information) {
                 continue;
             }
+            // The kernel tells the inode since 5.14; asking the file itself could wait for a process that is frozen.
+            let inode = field(&information, "ino:").and_then(|inode| inode.parse::<u64>().ok());
+            self.inodes.extend(inode);
             let link = format!("/proc/{process}/fd/{}", descriptor.file_name().display());
             if let Ok(target) = fs::read_link(&link) {
                 self.add_name(&target);
-            }
-            if let Ok(stat) = fs::metadata(&link) {
-                self.inodes.insert(stat.ino());
             }
         }
     }
@@ -84,15 +86,18 @@ impl Writers {
     }
 }
 
-/// `proc_pid_fdinfo(5)`: the open flags are an octal number.
-fn is_direct_and_writable(information: &Path) -> bool {
-    let Ok(text) = fs::read_to_string(information) else {
-        return false;
-    };
-    let flags = text
-        .lines()
-        .find_map(|line| line.strip_prefix("flags:"))
-        .and_then(|flags| i32::from_str_radix(flags.trim(), 8).ok())
+/// `proc_pid_fdinfo(5)`: lines of `NAME: VALUE`.
+fn field<'a>(information: &'a str, name: &str) -> Option<&'a str> {
+    let mut lines = information.lines();
+    lines
+        .find_map(|line| line.strip_prefix(name))
+        .map(str::trim)
+}
+
+/// The open flags are an octal number.
+fn is_direct_and_writable(information: &str) -> bool {
+    let flags = field(information, "flags:")
+        .and_then(|flags| i32::from_str_radix(flags, 8).ok())
         .unwrap_or(0);
     flags & libc::O_DIRECT != 0 && flags & libc::O_ACCMODE != libc::O_RDONLY
 }

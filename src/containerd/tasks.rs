@@ -1,13 +1,23 @@
 //! A container's task: whether it runs, its processes, and the slow way to pause it.
 
-use anyhow::{Context, Result};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
 use containerd_client::services::v1::{
     GetRequest, ListPidsRequest, PauseTaskRequest, ResumeTaskRequest, tasks_client::TasksClient,
 };
-use containerd_client::types::v1::Status;
+use containerd_client::types::v1::{Process, Status};
 use tonic::transport::Channel;
 
 use super::{Containerd, absent_is_none};
+use crate::system::signals;
+
+const PAUSING_BOUND: Duration = Duration::from_secs(10);
+const PAUSING_POLL: Duration = Duration::from_millis(5);
+const NO_TASK: Task = Task {
+    status: TaskStatus::Idle,
+    pid: 0,
+};
 
 /// The state of a task, as containerd knows it. A freeze that went round containerd is not seen here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,25 +36,41 @@ pub struct Task {
 }
 
 impl Containerd {
+    /// The container's task. One that is just being paused is waited for, within a bound.
     pub fn task(&self, container: &str) -> Result<Task> {
+        let began = Instant::now();
+        while began.elapsed() < PAUSING_BOUND {
+            let Some(process) = self.task_process(container)? else {
+                return Ok(NO_TASK);
+            };
+            let status = match process.status() {
+                Status::Running => TaskStatus::Running,
+                Status::Paused => TaskStatus::Paused,
+                Status::Created | Status::Stopped => TaskStatus::Idle,
+                Status::Unknown => {
+                    bail!("containerd does not know the state of container {container}")
+                }
+                Status::Pausing => {
+                    signals::check()?;
+                    std::thread::sleep(PAUSING_POLL);
+                    continue;
+                }
+            };
+            let pid = process.pid;
+            return Ok(Task { status, pid });
+        }
+        bail!("container {container} is being paused, and does not come to an end with it")
+    }
+
+    fn task_process(&self, container: &str) -> Result<Option<Process>> {
         let request = self.request(GetRequest {
             container_id: container.to_owned(),
             exec_id: String::new(),
         });
         let answer = self.call(self.tasks().get(request));
-        let process = absent_is_none(answer)
+        Ok(absent_is_none(answer)
             .with_context(|| format!("reading the task of container {container}"))?
-            .and_then(|response| response.process);
-        Ok(process.map_or(
-            Task {
-                status: TaskStatus::Idle,
-                pid: 0,
-            },
-            |process| Task {
-                status: task_status(process.status()),
-                pid: process.pid,
-            },
-        ))
+            .and_then(|response| response.process))
     }
 
     /// All processes of the container's task.
@@ -78,13 +104,5 @@ impl Containerd {
 
     fn tasks(&self) -> TasksClient<Channel> {
         TasksClient::new(self.channel.clone())
-    }
-}
-
-fn task_status(status: Status) -> TaskStatus {
-    match status {
-        Status::Running => TaskStatus::Running,
-        Status::Paused | Status::Pausing => TaskStatus::Paused,
-        Status::Unknown | Status::Created | Status::Stopped => TaskStatus::Idle,
     }
 }

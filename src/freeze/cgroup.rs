@@ -5,10 +5,10 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 
 use crate::system::mounts::{MountEntry, mounts_of};
 
@@ -37,15 +37,12 @@ impl Cgroup {
             return Ok(None);
         };
         let expected = cgroups_path.map(scope_name);
-        let found = path
-            .ancestors()
-            .collect::<Vec<_>>()
-            .into_iter()
-            .rev()
-            .find(|ancestor| {
-                let name = ancestor.file_name().unwrap_or_default().to_string_lossy();
-                name.contains(id) || expected.as_deref() == Some(&*name)
-            });
+        let scope = format!("-{id}.scope");
+        // From the process up: the name of a namespace may be that of a container.
+        let found = path.ancestors().find(|ancestor| {
+            let name = ancestor.file_name().unwrap_or_default().to_string_lossy();
+            expected.as_deref() == Some(&*name) || name == id || name.ends_with(&scope)
+        });
         let Some(found) = found.filter(|found| found.parent().is_some()) else {
             return Ok(None);
         };
@@ -61,14 +58,8 @@ impl Cgroup {
     /// Freezes every process in and below the cgroup; gives up, thawing, when `deadline` has passed.
     ///
     /// # Errors
-    /// One of them is this one; one did not freeze; the cgroup is gone.
+    /// A process did not freeze; the cgroup is gone.
     pub fn freeze(&self, deadline: Instant) -> Result<()> {
-        ensure!(
-            !self.processes().contains(&std::process::id()),
-            "this process runs inside the container to be committed (cgroup {}) and would freeze itself: run the commit \
-             from outside, or use --pause=false",
-            self.directory.display()
-        );
         loop {
             self.write(match self.version {
                 Version::One => "FROZEN",
@@ -163,19 +154,23 @@ fn freezer_path(pid: u32) -> Result<Option<(Version, MountEntry, PathBuf)>> {
         // It has ended.
         return Ok(None);
     };
-    let (mut first, mut second) = (None, None);
-    for mount in mounts {
-        match mount.kind.as_str() {
-            "cgroup" if mount.has_option("freezer") => first = Some(mount),
-            "cgroup2" => second = Some(mount),
-            _ => {}
-        }
+    let hierarchies = [Version::One, Version::Two].into_iter();
+    let found = hierarchies.filter_map(|version| {
+        let path = Path::new(path_in(&membership, version)?).to_owned();
+        // A part of the hierarchy may be mounted elsewhere as well.
+        let shows =
+            |mount: &&MountEntry| is_freezing(mount, version) && path.starts_with(&mount.root);
+        let mount = mounts.iter().find(shows)?.clone();
+        Some((version, mount, path))
+    });
+    Ok(found.into_iter().next())
+}
+
+fn is_freezing(mount: &MountEntry, version: Version) -> bool {
+    match version {
+        Version::One => mount.kind == "cgroup" && mount.has_option("freezer"),
+        Version::Two => mount.kind == "cgroup2",
     }
-    let versions = [(Version::One, first), (Version::Two, second)];
-    Ok(versions.into_iter().find_map(|(version, mount)| {
-        let path = path_in(&membership, version)?;
-        Some((version, mount?, path.into()))
-    }))
 }
 
 /// cgroups(7): lines of `HIERARCHY:CONTROLLERS:PATH`; version 2 has no controllers there.

@@ -11,11 +11,11 @@ pub mod watchdog;
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 pub use cgroup::{Cgroup, Version};
 
-use crate::containerd::Containerd;
+use crate::containerd::{Containerd, TaskStatus};
 use crate::system::signals::HeldStops;
 use mark::Mark;
 use watchdog::Watchdog;
@@ -40,6 +40,11 @@ pub enum Freezer {
 impl Freezer {
     /// Freezes the container until the guard is thawed or dropped.
     pub fn freeze(&self) -> Result<Frozen<'_>> {
+        ensure!(
+            !self.processes()?.contains(&std::process::id()),
+            "this process runs inside the container to be committed and would freeze itself: run the commit from outside, \
+             or use --pause=false"
+        );
         let stops = HeldStops::new()?;
         let watchdog = Watchdog::start(self)?;
         let mark = Mark::write(&self.name())?;
@@ -64,7 +69,7 @@ impl Freezer {
         Ok(frozen)
     }
 
-    /// Whether its processes are stopped now, by whomever. `container_is_paused` asks containerd, where it must.
+    /// Whether its processes are stopped now, by whomever.
     pub fn is_frozen(&self) -> Result<bool> {
         match self {
             Self::Cgroup(cgroup) => cgroup.is_frozen(),
@@ -72,7 +77,7 @@ impl Freezer {
                 containerd,
                 container,
                 ..
-            } => Ok(containerd.task(container)?.status == crate::containerd::TaskStatus::Paused),
+            } => Ok(containerd.task(container)?.status == TaskStatus::Paused),
         }
     }
 
@@ -87,13 +92,26 @@ impl Freezer {
         }
     }
 
-    /// Thaws what a commit left frozen that is dead, and whose watchdog is dead too.
-    pub fn thaw_if_abandoned(&self) -> Result<()> {
-        if Mark::is_abandoned(&self.name()) && self.is_frozen()? {
-            self.thaw()?;
-            Mark::remove_of(&self.name());
+    /// Thaws what a commit left frozen that is dead, and whose watchdog is dead too. Where containerd knows of a pause that
+    /// we did not make through it, somebody wants that.
+    pub fn thaw_if_abandoned(&self, status: TaskStatus) -> Result<()> {
+        if !Mark::is_abandoned(&self.name()) {
+            return Ok(());
         }
+        let is_ours = matches!(self, Self::Task { .. }) || status == TaskStatus::Running;
+        if is_ours && self.is_frozen()? {
+            self.thaw()?;
+        }
+        Mark::remove_of(&self.name());
         Ok(())
+    }
+
+    /// Freezes again what somebody paused through containerd while we held it frozen, as our thaw has undone that.
+    pub fn freeze_for_others(&self) -> Result<()> {
+        match self {
+            Self::Cgroup(cgroup) => cgroup.freeze(Instant::now() + FREEZE_BOUND),
+            Self::Task { .. } => Ok(()),
+        }
     }
 
     fn thaw(&self) -> Result<()> {

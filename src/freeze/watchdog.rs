@@ -100,8 +100,9 @@ pub fn run(words: &[OsString]) -> Result<()> {
             Event::Message(ABOUT_TO_FREEZE) => deadline = Some(Instant::now() + DEADLINE),
             Event::Message(_) => deadline = None,
             Event::Late => {
-                deadline = None;
                 thaw(&freezer);
+                // It may freeze yet, once it runs again.
+                deadline = Some(Instant::now() + DEADLINE);
             }
             Event::Gone => {
                 if deadline.is_some() {

@@ -33,6 +33,16 @@ pub fn make(parts: &Parts) -> Value {
         .iter()
         .filter_map(|name| Some(((*name).to_owned(), base.get(*name)?.clone())))
         .collect();
+    for (name, host) in [("architecture", host_architecture()), ("os", "linux")] {
+        if config
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .is_empty()
+        {
+            config.insert(name.into(), host.into());
+        }
+    }
     config.insert("created".into(), created.clone().into());
     insert_unless_empty(&mut config, "author", author.unwrap_or_default());
     config.insert(
@@ -48,6 +58,15 @@ pub fn make(parts: &Parts) -> Value {
     Value::Object(config)
 }
 
+/// In Go's words, as the specification has it.
+fn host_architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
 fn history_step(parts: &Parts, created: &str, author: &str) -> Value {
     let mut step = Map::new();
     step.insert("created".into(), created.into());
@@ -60,6 +79,9 @@ fn history_step(parts: &Parts, created: &str, author: &str) -> Value {
 fn apply_changes(parts: &Parts, config: &mut Map<String, Value>) {
     let changes = &parts.arguments.changes;
     let settings = config.entry("config").or_insert_with(|| json!({}));
+    if !settings.is_object() {
+        *settings = json!({});
+    }
     let Some(settings) = settings.as_object_mut() else {
         return;
     };

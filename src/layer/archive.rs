@@ -124,7 +124,7 @@ impl Archive<'_> {
 
     fn append_file(&mut self, index: usize, node: &Node, path: Vec<u8>) -> Result<()> {
         let directory = self.enter(self.scan.parent(index))?;
-        let file = tree::open_at(directory.as_fd(), &node.name)?;
+        let file = tree::open_at(directory.as_fd(), &node.name, |_| true)?;
         let mut entry = Entry::new(node, path, EntryType::Regular);
         entry.size = node.signature.size;
         if let Some(capability) = file::attribute(file.as_fd(), CAPABILITY_ATTRIBUTE)? {

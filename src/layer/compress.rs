@@ -64,7 +64,8 @@ impl Write for Compressor {
     }
 }
 
-/// gzp's encoder panics when it is dropped before it is finished and its sink fails; this one does not.
+/// gzp's encoder panics when it is dropped unfinished and its sink fails, and when it is finished after it failed; this
+/// one does neither.
 pub struct GzipEncoder(Option<ParCompress<'static, Gzip, BlobSink>>);
 
 impl GzipEncoder {
@@ -78,10 +79,15 @@ impl GzipEncoder {
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.0 {
-            Some(encoder) => encoder.write(bytes),
-            None => Err(io::ErrorKind::BrokenPipe.into()),
+        let Some(encoder) = &mut self.0 else {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        };
+        let written = encoder.write(bytes);
+        if written.is_err() {
+            // It has shut itself down, and must not be finished any more.
+            self.0 = None;
         }
+        written
     }
 
     fn complete(mut self) -> Result<BlobSink> {

@@ -64,7 +64,9 @@ fn obstacle(subject: &Subject, overlay: &OverlayMount) -> Option<String> {
         Ok(_) => {}
     }
     if subject.task.status == TaskStatus::Idle {
-        return merges_by_default().then(merged_view);
+        let asked = |flag: &String| flag == "redirect_dir=on" || flag == "metacopy=on";
+        let merges = merges_by_default() || overlay.flags.iter().any(asked);
+        return merges.then(merged_view);
     }
     running_obstacle(subject.task.pid, upper)
 }

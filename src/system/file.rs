@@ -1,7 +1,7 @@
 //! Contents and extended attributes of files that are open.
 //!
-//! Reading goes by the data a file has: asking for it (`SEEK_DATA`, lseek(2)) waits until a write that is under way is
-//! through, and holes stay holes. All sizes are bounds the caller gives, never what the file says by now.
+//! Reading goes by the data a file has, and holes stay holes. A write that is under way is waited for first: ext4 and
+//! btrfs do so when they are asked for data (`SEEK_DATA`, lseek(2)), xfs when it reads. All sizes are bounds the caller gives, never what the file says by now.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -23,6 +23,7 @@ pub struct Segment {
 
 /// The data of the first `size` bytes of `file`.
 pub fn segments(file: BorrowedFd<'_>, size: u64) -> io::Result<Vec<Segment>> {
+    read_at(file, &mut [0], 0)?;
     let mut segments = Vec::new();
     let mut position = 0;
     while position < size {

@@ -6,11 +6,11 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
 
 const BENEATH: ResolveFlags = ResolveFlags::BENEATH
     .union(ResolveFlags::NO_SYMLINKS)
@@ -19,7 +19,7 @@ const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
-/// What makes an inode distinguishable from its own past: see `capture::scan::Signature`.
+/// What makes an inode distinguishable from its own past: see `capture::signature`.
 const WANTED: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::BTIME);
 
 /// The root directory of a tree.
@@ -81,20 +81,22 @@ pub fn stat(file: BorrowedFd<'_>) -> io::Result<Statx> {
     Ok(rustix::fs::statx(file, c"", AtFlags::EMPTY_PATH, WANTED)?)
 }
 
-/// Opens `name` for reading, never through a link and never waiting for a FIFO's other end. The caller must check the
-/// type of what was opened.
-pub fn open_at(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
-    let flags = OFlags::RDONLY
-        | OFlags::NOFOLLOW
-        | OFlags::NONBLOCK
-        | OFlags::NOATIME
-        | OFlags::NOCTTY
-        | OFlags::CLOEXEC;
-    Ok(rustix::fs::openat2(
-        directory,
-        OsStr::from_bytes(name),
-        flags,
-        Mode::empty(),
-        BENEATH,
-    )?)
+/// Opens the regular file or directory `name` for reading, if `accepts` takes its attributes; what else it may have become
+/// by now is not opened (a device might act on that), and counts as absent.
+pub fn open_at(
+    directory: BorrowedFd<'_>,
+    name: &[u8],
+    accepts: impl Fn(&Statx) -> bool,
+) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let name = OsStr::from_bytes(name);
+    let handle = rustix::fs::openat2(directory, name, flags, Mode::empty(), BENEATH)?;
+    let attributes = stat(handle.as_fd())?;
+    let kind = FileType::from_raw_mode(attributes.stx_mode.into());
+    if !matches!(kind, FileType::RegularFile | FileType::Directory) || !accepts(&attributes) {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOATIME | OFlags::CLOEXEC;
+    let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
+    Ok(rustix::fs::openat(CWD, path, flags, Mode::empty())?)
 }
