@@ -120,3 +120,106 @@ fn same_paths(old: &Scan, new: &Scan) -> Vec<Option<usize>> {
     }
     counterparts
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+    use crate::system::process::unique_name;
+    use crate::system::tree::Tree;
+
+    /// A directory that is gone in the end.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new() -> Self {
+            let path = std::env::temp_dir().join(format!("freezeframe-{}", unique_name()));
+            fs::create_dir(&path).unwrap();
+            Self(path)
+        }
+
+        fn write(&self, path: &str, text: &str) {
+            fs::write(self.0.join(path), text).unwrap();
+        }
+
+        fn scan(&self) -> Scan {
+            let tree = Tree::open(Path::new(&self.0)).unwrap();
+            Scan::of(&tree, &|| Ok(())).unwrap()
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            fs::remove_dir_all(&self.0).unwrap();
+        }
+    }
+
+    fn all_settled(scan: &Scan) -> Vec<bool> {
+        vec![true; scan.nodes().len()]
+    }
+
+    fn paths(scan: &Scan, entries: impl IntoIterator<Item = usize>) -> Vec<String> {
+        let text = |index| String::from_utf8(scan.path(index)).unwrap();
+        entries.into_iter().map(text).collect()
+    }
+
+    #[test]
+    fn an_unchanged_tree_has_nothing_to_read_again() {
+        let folder = Folder::new();
+        fs::create_dir(folder.0.join("a")).unwrap();
+        folder.write("a/b", "x");
+        let (old, new) = (folder.scan(), folder.scan());
+        let comparison = Comparison::of(&old, &new, &all_settled(&old));
+        assert_eq!(comparison.changed().count(), 0);
+        assert!(comparison.removals(&old, &new).is_empty());
+    }
+
+    #[test]
+    fn a_file_that_became_a_directory_is_removed_and_made() {
+        let folder = Folder::new();
+        folder.write("a", "x");
+        folder.write("b", "x");
+        let old = folder.scan();
+        fs::remove_file(folder.0.join("a")).unwrap();
+        fs::create_dir(folder.0.join("a")).unwrap();
+        folder.write("a/c", "y");
+        let new = folder.scan();
+        let comparison = Comparison::of(&old, &new, &all_settled(&old));
+        assert_eq!(paths(&new, comparison.changed()), ["a", "a/c"]);
+        assert_eq!(paths(&old, comparison.removals(&old, &new)), ["a"]);
+    }
+
+    #[test]
+    fn all_names_of_an_inode_change_together() {
+        let folder = Folder::new();
+        folder.write("a", "x");
+        fs::hard_link(folder.0.join("a"), folder.0.join("b")).unwrap();
+        folder.write("c", "x");
+        let scan = folder.scan();
+        let mut comparison = Comparison::of(&scan, &scan, &all_settled(&scan));
+        let b = scan
+            .entries()
+            .find(|index| &*scan.node(*index).name == b"b");
+        comparison.distrust(b.unwrap());
+        comparison.change_whole_link_groups(&scan);
+        assert_eq!(paths(&scan, comparison.changed()), ["a", "b"]);
+    }
+
+    #[test]
+    fn what_is_below_a_directory_that_was_never_made_is_made_with_it() {
+        let folder = Folder::new();
+        fs::create_dir_all(folder.0.join("a/b")).unwrap();
+        folder.write("a/b/c", "x");
+        folder.write("d", "x");
+        let scan = folder.scan();
+        let mut settled = all_settled(&scan);
+        let a = scan
+            .entries()
+            .find(|index| &*scan.node(*index).name == b"a");
+        settled[a.unwrap()] = false;
+        let comparison = Comparison::of(&scan, &scan, &settled);
+        assert_eq!(paths(&scan, comparison.changed()), ["a", "a/b", "a/b/c"]);
+    }
+}
