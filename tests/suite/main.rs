@@ -12,6 +12,7 @@ mod same_tree;
 mod signals;
 mod states;
 mod strategy;
+mod task_pause;
 mod uses;
 
 /// The tested binary.

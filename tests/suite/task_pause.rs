@@ -1,0 +1,80 @@
+//! Where no cgroup freezer can be reached, the daemon's own pause stands in for it, as consistent and as surely undone.
+//!
+//! freezeframe runs in a mount namespace of its own, from which every cgroup hierarchy is unmounted.
+
+use crate::FREEZEFRAME;
+use harness::{
+    BASE, Container, Daemon, Leftovers, Result, Signal, View, check_law, outcome, wait_until,
+};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+const IMAGE: &str = "docker.io/library/paused:latest";
+const HIDE_CGROUPS: &str =
+    "awk '$3 ~ /^cgroup2?$/ {print $2}' /proc/mounts | sort -r | xargs -r umount -l && exec \"$@\"";
+
+/// `nerdctl commit` as freezeframe, without a freezer.
+fn commit_of(container: &Container) -> Result<Command> {
+    let daemon = container.daemon();
+    let alias = daemon.freezeframe(FREEZEFRAME)?;
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", HIDE_CGROUPS, "sh"]);
+    command.arg(alias.alias()).arg("commit");
+    command.args([&container.name, IMAGE]);
+    daemon.lead(&mut command);
+    command.env("FREEZEFRAME_NERDCTL", daemon.nerdctl()?.program);
+    Ok(command)
+}
+
+/// What containerd publishes, from now on.
+fn events(daemon: &Daemon) -> Result<Child> {
+    let mut command = daemon.ctr().command();
+    Ok(command.arg("events").stdout(Stdio::piped()).spawn()?)
+}
+
+fn count_of(mut events: Child, topic: &str) -> Result<usize> {
+    // The last events are on their way yet.
+    std::thread::sleep(Duration::from_millis(300));
+    events.kill()?;
+    let output = events.wait_with_output()?;
+    let text = String::from_utf8(output.stdout)?;
+    Ok(text.matches(topic).count())
+}
+
+#[test]
+fn the_law_holds_under_the_daemons_pause() -> Result {
+    let daemon = Daemon::start()?;
+    let container = Container::with_law(&daemon)?;
+    let events = events(&daemon)?;
+    std::thread::sleep(Duration::from_millis(200));
+    outcome(&mut commit_of(&container)?)?.succeeded()?;
+    assert_eq!(count_of(events, "/tasks/paused")?, 1);
+    assert_eq!(container.status()?.as_deref(), Some("running"));
+    check_law(&daemon, &View::snapshot(&daemon, IMAGE)?.path().join("law"))
+}
+
+#[test]
+fn a_commit_that_is_killed_under_the_daemons_pause_leaves_the_container_running() -> Result {
+    let daemon = Daemon::start()?;
+    let container = Container::run(&daemon, BASE, &["probe", "big", "/big", "300"])?;
+    container.wait_for("/big")?;
+    let before = Leftovers::now(&container)?;
+    let heartbeat = container.heartbeat()?;
+    let mut child = commit_of(&container)?.process_group(0).spawn()?;
+    let freezer = container.freezer()?;
+    wait_until("the pause", Duration::from_secs(15), || {
+        Ok(freezer.is_frozen().then_some(()))
+    })?;
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, Signal::KILL)?;
+    child.wait()?;
+    let beats = heartbeat.beats()?;
+    wait_until("the container running on", Duration::from_secs(2), || {
+        Ok((heartbeat.beats()? > beats + 1).then_some(()))
+    })?;
+    outcome(&mut commit_of(&container)?)?.succeeded()?;
+    daemon.ctr().run(&["images", "rm", "--sync", IMAGE])?;
+    before.assert_unchanged(&Leftovers::now(&container)?);
+    Ok(())
+}
