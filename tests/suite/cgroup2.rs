@@ -11,7 +11,7 @@ use harness::{
 use std::fs;
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const REFERENCE: &str = "docker.io/library/unified:latest";
 
@@ -76,16 +76,9 @@ impl<'d> Scene<'d> {
     }
 
     fn start_and_wait_until_frozen(&self) -> Result<Committing> {
-        let flags = ["--debug"];
-        let mut committing = self
+        let committing = self
             .freezeframe
-            .start_commit(&self.container, REFERENCE, &flags)?;
-        committing.wait_for_stage("freeze")?;
-        let freezer = self.container.freezer()?;
-        let start = Instant::now();
-        while !freezer.is_frozen() {
-            assert!(start.elapsed() < Duration::from_secs(5), "never frozen");
-        }
+            .start_commit_until_frozen(&self.container, REFERENCE)?;
         expect_freeze_by_cgroup2(committing.child.id())?;
         Ok(committing)
     }

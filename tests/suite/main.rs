@@ -7,12 +7,14 @@ mod cgroup2;
 mod errors;
 mod pass_through;
 mod point_in_time;
+mod regressions;
 mod report;
 mod same_tree;
 mod signals;
 mod states;
 mod strategy;
 mod task_pause;
+mod torture;
 mod uses;
 
 /// The tested binary.

@@ -51,8 +51,8 @@ fn is_what_the_differ_makes_on(file_system: FileSystem) -> Result {
     assert_all_agree(&daemon, &[OURS, OURS_PAUSED])
 }
 
-/// Changes between the scan and the freeze go through the delta, over a clone that is
-/// already there: the hardest way to the same tree.
+/// Changes between the first scan and the freeze go through a later pass or the delta,
+/// over a clone that is already there: the hardest way to the same tree.
 #[test]
 fn an_image_of_a_tree_turned_over_before_the_freeze_is_what_the_differ_makes() -> Result {
     let daemon = Daemon::start()?;
@@ -65,8 +65,7 @@ fn an_image_of_a_tree_turned_over_before_the_freeze_is_what_the_differ_makes() -
     wait_until_stopped(commit.child.id())?;
     changes::turn_over(&container)?;
     commit.signal(Signal::CONT)?;
-    let commit = commit.finish()?.succeeded()?;
-    assert!(commit.report["bytes_copied_frozen"].as_u64() > Some(0));
+    commit.finish()?.succeeded()?;
     container.pause()?;
     commit_by_oracle(&container, ORACLE)?;
     assert_all_agree(&daemon, &[OURS])

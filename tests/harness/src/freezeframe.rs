@@ -3,10 +3,11 @@
 //! A symlink of that name leads to the tested binary, which finds the real nerdctl
 //! (or the stand-in) through `FREEZEFRAME_NERDCTL`. Each commit gets a report file.
 
+use crate::freezer::Freezer;
 use crate::nerdctl::Nerdctl;
 use crate::shell::{Outcome, outcome};
 use crate::{Container, Daemon, Result};
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::ffi::{OsStr, OsString};
@@ -100,15 +101,22 @@ impl<'d> Freezeframe<'d> {
         reference: &str,
         flags: &[&str],
     ) -> Result<Committing> {
+        self.start_commit_of(&container.name, reference, flags)
+    }
+
+    /// The same for whatever `word` names.
+    pub fn start_commit_of(
+        &self,
+        word: &str,
+        reference: &str,
+        flags: &[&str],
+    ) -> Result<Committing> {
         let report = self
             .daemon
             .run_folder()
             .join(self.daemon.unique("report.json"));
         let mut command = self.command();
-        command
-            .arg("commit")
-            .args(flags)
-            .args([&container.name, reference]);
+        command.arg("commit").args(flags).args([word, reference]);
         command
             .env("FREEZEFRAME_REPORT", &report)
             .stdin(Stdio::null());
@@ -128,6 +136,38 @@ impl<'d> Freezeframe<'d> {
         })
     }
 }
+
+impl Freezeframe<'_> {
+    /// A commit that has the container frozen now. A freeze that began and ended between
+    /// two looks of ours is missed on a busy machine: then another commit is made.
+    pub fn start_commit_until_frozen(
+        &self,
+        container: &Container,
+        reference: &str,
+    ) -> Result<Committing> {
+        self.start_commit_of_until_frozen(&container.name, &container.freezer()?, reference)
+    }
+
+    /// The same for whatever `word` names and `freezer` freezes.
+    pub fn start_commit_of_until_frozen(
+        &self,
+        word: &str,
+        freezer: &Freezer,
+        reference: &str,
+    ) -> Result<Committing> {
+        for _ in 0..COMMITS_TO_CATCH_A_FREEZE {
+            let mut committing = self.start_commit_of(word, reference, &["--debug"])?;
+            committing.wait_for_stage("freeze")?;
+            if committing.wait_until_frozen(freezer)? {
+                return Ok(committing);
+            }
+            committing.finish()?.succeeded()?;
+        }
+        bail!("none of {COMMITS_TO_CATCH_A_FREEZE} commits was seen to freeze")
+    }
+}
+
+const COMMITS_TO_CATCH_A_FREEZE: u32 = 5;
 
 /// A commit under way.
 pub struct Committing {
@@ -152,6 +192,16 @@ impl Committing {
             self.heard.push(byte[0]);
         }
         Ok(())
+    }
+
+    /// False if it ends without having been seen to freeze.
+    fn wait_until_frozen(&mut self, freezer: &Freezer) -> Result<bool> {
+        while self.child.try_wait()?.is_none() {
+            if freezer.is_frozen() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     pub fn signal(&self, signal: Signal) -> Result {

@@ -2,14 +2,16 @@
 //!
 //! It measures from within how long its container stood still (`heartbeat`),
 //! writes files that keep a law at every instant (`write-law`, checked on any tree
-//! by `check-law`), and makes load (`churn`, `append-logs`, `big`). Linked
-//! statically, as the image has no C library.
+//! by `check-law`), makes load (`churn`, `append-logs`, `big`), and changes things one
+//! step after the other (`overwrite`, `relink`). Linked statically, as the image has no
+//! C library.
 
 mod heartbeat;
 mod law;
 mod load;
 mod mapping;
 mod random;
+mod steps;
 
 use std::io;
 use std::path::Path;
@@ -20,7 +22,9 @@ const USAGE: &str = "usage: probe heartbeat FILE
        probe check-law DIR
        probe churn DIR COUNT
        probe append-logs DIR COUNT
-       probe big FILE MIB";
+       probe big FILE MIB
+       probe overwrite FILE MIB
+       probe relink DIR COUNT";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -44,6 +48,8 @@ fn run(words: &[&str]) -> io::Result<()> {
             load::append_logs(Path::new(directory), number(count)?)
         }
         ["big", file, mib] => load::big(Path::new(file), number(mib)?),
+        ["overwrite", file, mib] => steps::overwrite(Path::new(file), number(mib)?),
+        ["relink", directory, count] => steps::relink(Path::new(directory), number(count)?),
         _ => Err(io::Error::other(USAGE)),
     }
 }

@@ -1,0 +1,104 @@
+//! Which program is the real nerdctl: the named one, else the first in PATH that is not
+//! us; and what is said where there is none. Nothing of a daemon matters to that.
+
+use super::{SHOW_WORDS, Setting, bare};
+use crate::FREEZEFRAME;
+use harness::{Result, outcome};
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+#[test]
+fn the_named_program_counts_more_than_path() -> Result {
+    let setting = Setting::new()?;
+    let other = setting.program_in_path("other", "#!/bin/sh\necho from PATH\n")?;
+    let mut command = setting.nerdctl(Path::new("/bin/echo"));
+    let seen = outcome(command.arg("named").env("PATH", &other))?.succeeded()?;
+    assert_eq!(seen.text(), "named");
+    let mut command = setting.without_real();
+    let seen = outcome(command.arg("named").env("PATH", &other))?.succeeded()?;
+    assert_eq!(seen.text(), "from PATH");
+    Ok(())
+}
+
+#[test]
+fn our_own_links_in_path_are_passed_over() -> Result {
+    let setting = Setting::new()?;
+    let own = Path::new(FREEZEFRAME);
+    let (soft, chained, hard) = (
+        setting.path_folder("soft")?,
+        setting.path_folder("chained")?,
+        setting.path_folder("hard")?,
+    );
+    symlink(own, soft.join("nerdctl"))?;
+    symlink(soft.join("nerdctl"), chained.join("nerdctl"))?;
+    fs::hard_link(own, hard.join("nerdctl"))?;
+    let real = setting.program_in_path("real", SHOW_WORDS)?;
+    let path = std::env::join_paths([&chained, &soft, &hard, &real])?;
+    for folder in [&soft, &chained, &hard] {
+        let mut command = Command::new(folder.join("nerdctl"));
+        let seen = outcome(bare(&mut command).env("PATH", &path).arg("hello"))?.succeeded()?;
+        assert_eq!(seen.stdout, b"hello\0", "as {}", folder.display());
+    }
+    Ok(())
+}
+
+#[test]
+fn two_stand_ins_do_not_start_each_other_for_ever() -> Result {
+    let setting = Setting::new()?;
+    let folders = [setting.path_folder("one")?, setting.path_folder("two")?];
+    for folder in &folders {
+        fs::copy(FREEZEFRAME, folder.join("nerdctl"))?;
+    }
+    let path = std::env::join_paths(&folders)?;
+    let mut command = Command::new(folders[0].join("nerdctl"));
+    let seen = outcome(bare(&mut command).env("PATH", &path).arg("ps"))?;
+    assert_eq!(seen.status.code(), Some(127), "{}", seen.describe());
+    let text = seen.error_text();
+    assert!(text.contains("leads back to freezeframe"), "{text}");
+    assert!(text.contains("FREEZEFRAME_NERDCTL"), "no remedy: {text}");
+    Ok(())
+}
+
+#[test]
+fn without_a_real_nerdctl_one_sentence_says_so() -> Result {
+    let setting = Setting::new()?;
+    let empty = setting.path_folder("empty")?;
+    for words in [&["ps"][..], &[], &["container", "ls"]] {
+        let seen = outcome(setting.without_real().args(words).env("PATH", &empty))?;
+        assert_eq!(seen.status.code(), Some(127), "{}", seen.describe());
+        let text = seen.error_text();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(text.contains("there is no nerdctl in PATH"), "{text}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_named_program_that_is_not_there_is_named_in_the_error() -> Result {
+    let setting = Setting::new()?;
+    let seen = outcome(setting.nerdctl(Path::new("/nowhere/nerdctl")).arg("ps"))?;
+    assert_eq!(seen.status.code(), Some(127), "{}", seen.describe());
+    let text = seen.error_text();
+    assert!(text.contains("/nowhere/nerdctl"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn nothing_of_a_daemon_matters_to_what_is_passed_on() -> Result {
+    let setting = Setting::new()?;
+    let broken = setting.file("nerdctl.toml", b"[broken")?;
+    let mut command = setting.nerdctl(Path::new("/bin/echo"));
+    command
+        .arg("passed on")
+        .env("NERDCTL_TOML", broken)
+        .env("CONTAINERD_ADDRESS", "/nowhere/socket")
+        .env("FREEZEFRAME_STRATEGY", "nonsense")
+        .env("FREEZEFRAME_REPORT", setting.folder.path().join("report"));
+    let seen = outcome(&mut command)?.succeeded()?;
+    assert_eq!(seen.text(), "passed on");
+    assert_eq!(seen.error_text(), "");
+    assert!(!setting.folder.path().join("report").exists());
+    Ok(())
+}

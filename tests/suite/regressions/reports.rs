@@ -1,0 +1,136 @@
+//! A report never takes the place of what is no regular file: devices, pipes and links
+//! stay what they are, and get the text.
+//!
+//! No test names a device of the machine: whoever breaks this would replace /dev/null.
+
+use super::IMAGE;
+use crate::FREEZEFRAME;
+use harness::{Container, Daemon, Result};
+use nix::fcntl::OFlag;
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+use nix::unistd::mkfifo;
+use serde_json::Value;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+#[test]
+fn a_device_stays_one() -> Result {
+    with_folder(|container, folder| {
+        let device = folder.join("null");
+        mknod(&device, SFlag::S_IFCHR, Mode::S_IRWXU, makedev(1, 3))?;
+        commit(container, &device)?;
+        let kind = fs::symlink_metadata(&device)?.file_type();
+        assert!(kind.is_char_device(), "{kind:?}");
+        expect_alone(folder, &["null"])
+    })
+}
+
+#[test]
+fn a_pipe_gets_the_report_and_stays_one() -> Result {
+    with_folder(|container, folder| {
+        let pipe = folder.join("pipe");
+        mkfifo(&pipe, Mode::S_IRWXU)?;
+        let nonblocking = OFlag::O_NONBLOCK.bits();
+        let mut reader = File::options()
+            .read(true)
+            .custom_flags(nonblocking)
+            .open(&pipe)?;
+        commit(container, &pipe)?;
+        let mut text = Vec::new();
+        reader.read_to_end(&mut text)?;
+        expect_report(&text)?;
+        assert!(fs::symlink_metadata(&pipe)?.file_type().is_fifo());
+        expect_alone(folder, &["pipe"])
+    })
+}
+
+#[test]
+fn a_link_to_a_file_stays_one_and_the_file_gets_the_report() -> Result {
+    with_folder(|container, folder| {
+        let (link, file) = (folder.join("link"), folder.join("elsewhere/file"));
+        fs::create_dir(folder.join("elsewhere"))?;
+        fs::write(&file, "older and longer than nothing")?;
+        symlink("elsewhere/file", &link)?;
+        commit(container, &link)?;
+        assert!(fs::symlink_metadata(&link)?.is_symlink());
+        assert!(fs::symlink_metadata(&file)?.is_file());
+        expect_report(&fs::read(&file)?)?;
+        expect_alone(folder, &["elsewhere", "link"])
+    })
+}
+
+/// As `/dev/stdout` is one.
+#[test]
+fn standard_output_gets_the_report_before_the_digest_when_it_is_a_pipe() -> Result {
+    with_folder(|container, folder| {
+        let link = standard_output(folder)?;
+        let freezeframe = container.daemon().freezeframe(FREEZEFRAME)?;
+        let words = ["commit", "--report", &link.display().to_string()];
+        let words = [&words[..], &[&container.name, IMAGE]].concat();
+        let seen = freezeframe.outcome(&words)?.succeeded()?;
+        expect_report_and_digest(&seen.stdout)?;
+        assert!(fs::symlink_metadata(&link)?.is_symlink());
+        Ok(())
+    })
+}
+
+#[test]
+fn standard_output_gets_the_report_and_the_digest_when_it_is_a_file() -> Result {
+    with_folder(|container, folder| {
+        let (link, file) = (standard_output(folder)?, folder.join("file"));
+        let mut command = container.daemon().freezeframe(FREEZEFRAME)?.command();
+        command.args(["commit", "--report"]).arg(&link);
+        command.args([&container.name, IMAGE]);
+        let status = command.stdout(File::create(&file)?).status()?;
+        assert!(status.success(), "{status}");
+        expect_report_and_digest(&fs::read(&file)?)
+    })
+}
+
+fn standard_output(folder: &Path) -> Result<PathBuf> {
+    let link = folder.join("stdout");
+    symlink("/proc/self/fd/1", &link)?;
+    Ok(link)
+}
+
+fn with_folder(check: impl FnOnce(&Container, &Path) -> Result) -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    check(&container, &daemon.new_folder("reports")?)
+}
+
+fn commit(container: &Container, report: &Path) -> Result {
+    let flags = ["--report", &report.display().to_string()];
+    let freezeframe = container.daemon().freezeframe(FREEZEFRAME)?;
+    freezeframe.commit(container, IMAGE, &flags)?.succeeded()?;
+    Ok(())
+}
+
+fn expect_report(text: &[u8]) -> Result<Value> {
+    let report: Value = serde_json::from_slice(text)?;
+    assert_eq!(report["result"], "ok", "{report:#}");
+    Ok(report)
+}
+
+fn expect_report_and_digest(text: &[u8]) -> Result {
+    let text = String::from_utf8_lossy(text);
+    let (digests, reports): (Vec<&str>, Vec<&str>) =
+        text.lines().partition(|line| line.starts_with("sha256:"));
+    let report = expect_report(reports.join("\n").as_bytes())?;
+    assert_eq!(
+        digests,
+        [report["config_digest"].as_str().unwrap_or_default()]
+    );
+    Ok(())
+}
+
+/// Nothing temporary is left either.
+fn expect_alone(folder: &Path, expected: &[&str]) -> Result {
+    let names = fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name()));
+    let mut names: Vec<_> = names.collect::<Result<_>>()?;
+    names.sort();
+    assert_eq!(names, expected);
+    Ok(())
+}

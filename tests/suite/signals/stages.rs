@@ -1,0 +1,103 @@
+//! A signal at each stage that `--debug` announces.
+
+use super::{STALL, Scene, expect_death_by, state_of};
+use harness::{Daemon, Result, Signal, wait_until};
+use std::time::Duration;
+
+const EARLY: [&str; 6] = ["resolve", "plan", "lock", "lease", "prepare", "scan"];
+const LATE: [&str; 7] = [
+    "copy", "freeze", "finish", "layer", "sync", "image", "release",
+];
+
+#[test]
+fn an_interrupt_at_an_early_stage_leaves_no_trace() -> Result {
+    ended_at_each(&EARLY, Signal::INT)
+}
+
+#[test]
+fn an_interrupt_at_a_late_stage_leaves_no_trace() -> Result {
+    ended_at_each(&LATE, Signal::INT)
+}
+
+#[test]
+fn a_termination_at_an_early_stage_leaves_no_trace() -> Result {
+    ended_at_each(&EARLY, Signal::TERM)
+}
+
+#[test]
+fn a_termination_at_a_late_stage_leaves_no_trace() -> Result {
+    ended_at_each(&LATE, Signal::TERM)
+}
+
+#[test]
+fn a_hangup_at_an_early_stage_leaves_no_trace() -> Result {
+    ended_at_each(&EARLY, Signal::HUP)
+}
+
+#[test]
+fn a_hangup_at_a_late_stage_leaves_no_trace() -> Result {
+    ended_at_each(&LATE, Signal::HUP)
+}
+
+#[test]
+fn after_a_kill_at_an_early_stage_the_next_commit_cleans_up() -> Result {
+    ended_at_each(&EARLY, Signal::KILL)
+}
+
+#[test]
+fn after_a_kill_at_a_late_stage_the_next_commit_cleans_up() -> Result {
+    ended_at_each(&LATE, Signal::KILL)
+}
+
+#[test]
+fn a_commit_stopped_at_an_early_stage_goes_on_when_continued() -> Result {
+    stopped_at_each(&EARLY)
+}
+
+#[test]
+fn a_commit_stopped_at_a_late_stage_goes_on_when_continued() -> Result {
+    stopped_at_each(&LATE)
+}
+
+fn ended_at_each(stages: &[&str], signal: Signal) -> Result {
+    let daemon = Daemon::start()?;
+    let scene = Scene::with_bulk(&daemon)?;
+    for stage in stages {
+        let mut committing = scene.start()?;
+        committing.wait_for_stage(stage)?;
+        committing.signal(signal)?;
+        let commit = committing.finish()?;
+        scene.wait_until_it_beats(Duration::from_secs(1))?;
+        // Once the image's record is being written, the commit ends as if there had been no signal.
+        if stage_makes_the_image(stage) && commit.outcome.status.success() {
+            scene.expect_nothing_left()?;
+        } else {
+            expect_death_by(signal, &commit);
+            scene.expect_no_trace(signal, stage)?;
+        }
+        scene.expect_that_a_commit_works()?;
+    }
+    Ok(())
+}
+
+fn stage_makes_the_image(stage: &str) -> bool {
+    matches!(stage, "image" | "release")
+}
+
+fn stopped_at_each(stages: &[&str]) -> Result {
+    let daemon = Daemon::start()?;
+    let scene = Scene::with_bulk(&daemon)?;
+    for stage in stages {
+        let mut committing = scene.start()?;
+        committing.wait_for_stage(stage)?;
+        committing.signal(Signal::STOP)?;
+        wait_until("it being stopped", Duration::from_secs(1), || {
+            Ok((state_of(committing.child.id())? == 'T').then_some(()))
+        })?;
+        scene.wait_until_it_beats(STALL)?;
+        committing.signal(Signal::CONT)?;
+        committing.finish()?.succeeded()?;
+        scene.expect_nothing_left()?;
+    }
+    Ok(())
+}
