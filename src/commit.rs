@@ -212,29 +212,29 @@ impl Commit<'_> {
         };
         self.report.result = if code == 0 { "ok" } else { "error" };
         self.report.add_stages(&self.stages);
-        if let Some(Err(error)) =
-            report_path(self.arguments.report.as_deref()).map(|path| self.report.write(&path))
-        {
+        if outcome.is_ok() {
+            self.print_digest();
+        }
+        // After the digest, as both may go to one file.
+        let path = report_path(self.arguments.report.as_deref());
+        if let Some(Err(error)) = path.map(|path| self.report.write(&path)) {
             log::fatal(&format!("{error:#}"));
             code = 1;
         }
-        if let Some(digest) = self
-            .report
-            .config_digest
-            .as_ref()
-            .filter(|_| outcome.is_ok())
-        {
-            // A reader that has gone has seen enough; the image exists all the same.
-            let _ = writeln!(std::io::stdout(), "{digest}");
-            if std::io::stderr().is_terminal() {
-                eprintln!(
-                    "{}",
-                    self.report
-                        .line(&printable(self.arguments.container.as_bytes()))
-                );
-            }
-        }
         code
+    }
+
+    /// The digest, where the image is our own; on a terminal the essence of the commit as well.
+    fn print_digest(&self) {
+        let Some(digest) = &self.report.config_digest else {
+            return;
+        };
+        // A reader that has gone has seen enough; the image exists all the same.
+        let _ = writeln!(std::io::stdout(), "{digest}");
+        if std::io::stderr().is_terminal() {
+            let name = printable(self.arguments.container.as_bytes());
+            eprintln!("{}", self.report.line(&name));
+        }
     }
 }
 

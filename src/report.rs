@@ -75,7 +75,7 @@ impl Report {
         text.push(b'\n');
         let describe = || format!("writing the report {}", path.display());
         if is_stream(path) {
-            return fs::write(path, text).with_context(describe);
+            return append(path, &text).with_context(describe);
         }
         // A link stays one.
         let path = fs::canonicalize(path).unwrap_or(path.to_owned());
@@ -115,8 +115,13 @@ pub fn check(path: &Path) -> Result<()> {
     eaccess(target, access).with_context(describe)
 }
 
+/// What is there is not to be replaced: a device, a pipe, or one of our own descriptors.
 fn is_stream(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+    let is_descriptor = ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc"]
+        .iter()
+        .any(|place| path.starts_with(place));
+    is_descriptor
+        || fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
 
 fn directory_of(path: &Path) -> &Path {
@@ -124,6 +129,10 @@ fn directory_of(path: &Path) -> &Path {
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());
     parent.unwrap_or(Path::new("."))
+}
+
+fn append(path: &Path, text: &[u8]) -> io::Result<()> {
+    File::options().append(true).open(path)?.write_all(text)
 }
 
 fn write_file(path: &Path, text: &[u8]) -> io::Result<()> {

@@ -32,8 +32,10 @@ use writers::Writers;
 /// Passes before the freeze stop when they are so short, or no longer become shorter.
 const MOST_PASSES: usize = 4;
 const SHORT_PASS: Duration = Duration::from_millis(150);
-/// Freezes before it is said that the container changes too fast.
-const MOST_FREEZES: usize = 4;
+/// Tries before it is said that the container does not hold still: it may be stopping and starting.
+const MOST_TRIES: usize = 20;
+/// Freezes that end because they last too long.
+const MOST_LONG_FREEZES: usize = 3;
 /// Passes under `--pause=false`.
 const MOST_ROLLING_PASSES: usize = 10;
 /// What must stay free on the container's disk: a twentieth of it, at most a gibibyte.
@@ -64,8 +66,8 @@ pub struct Captured {
 
 /// What the container does while we look.
 enum Standing {
-    /// Its processes run; this freezes them.
-    Running(Freezer),
+    /// Its processes run, the first of them `pid`; this freezes them.
+    Running { freezer: Freezer, pid: u32 },
     /// None of them runs: there are none, or somebody else has stopped them.
     Quiet,
 }
@@ -75,6 +77,7 @@ struct Tally {
     frozen: Duration,
     bytes_copied_frozen: u64,
     unstable: usize,
+    too_long: usize,
 }
 
 impl Capture<'_> {
@@ -115,16 +118,16 @@ impl Capture<'_> {
     /// Makes the clone what the container is at one moment.
     fn copy_rest(&self, clone: &mut Clone, source: &Tree) -> Result<Tally> {
         let mut tally = Tally::default();
-        for _ in 0..MOST_FREEZES {
+        for _ in 0..MOST_TRIES {
             let delta = match self.standing()? {
-                Standing::Running(_) if !self.pause => {
+                Standing::Running { .. } if !self.pause => {
                     self.roll(clone)?;
                     return Ok(tally);
                 }
-                Standing::Running(freezer) => {
+                Standing::Running { freezer, pid } => {
                     let outcome = freeze_and_read(clone, &freezer, &mut tally);
                     self.keep_paused(&freezer)?;
-                    self.unless_stopped(outcome)?
+                    self.unless_ended(outcome, pid)?
                 }
                 Standing::Quiet => self.read_quiet(clone, source)?,
             };
@@ -132,6 +135,9 @@ impl Capture<'_> {
                 tally.unstable = delta.unstable;
                 clone.apply(delta)?;
                 return Ok(tally);
+            }
+            if tally.too_long == MOST_LONG_FREEZES {
+                break;
             }
             clone.pass(&self.processes()?)?;
         }
@@ -142,16 +148,17 @@ impl Capture<'_> {
         )
     }
 
-    /// A freeze may fail because the container has just stopped: that is no error, but another standing.
-    fn unless_stopped(&self, outcome: Result<Option<Delta>>) -> Result<Option<Delta>> {
+    /// A freeze may fail because the container has just stopped, or started again: that is no error, but another standing.
+    fn unless_ended(&self, outcome: Result<Option<Delta>>, pid: u32) -> Result<Option<Delta>> {
         match outcome {
-            Err(_) if signals::check().is_ok() && self.is_idle()? => Ok(None),
+            Err(_) if signals::check().is_ok() && self.has_ended(pid)? => Ok(None),
             outcome => outcome,
         }
     }
 
-    fn is_idle(&self) -> Result<bool> {
-        Ok(self.containerd.task(&self.subject.id)?.status == TaskStatus::Idle)
+    fn has_ended(&self, pid: u32) -> Result<bool> {
+        let task = self.containerd.task(&self.subject.id)?;
+        Ok(task.status == TaskStatus::Idle || task.pid != pid)
     }
 
     /// Somebody may have paused the container while we held it.
@@ -190,7 +197,8 @@ impl Capture<'_> {
         Ok(if freezer.is_frozen()? {
             Standing::Quiet
         } else {
-            Standing::Running(freezer)
+            let pid = task.pid;
+            Standing::Running { freezer, pid }
         })
     }
 
@@ -199,7 +207,10 @@ impl Capture<'_> {
         if task.status == TaskStatus::Idle {
             return Ok(Vec::new());
         }
-        (self.freezer)(task.pid)?.processes()
+        match (self.freezer)(task.pid)?.processes() {
+            Err(_) if self.has_ended(task.pid)? => Ok(Vec::new()),
+            processes => processes,
+        }
     }
 
     fn thaw_abandoned(&self) -> Result<()> {
@@ -247,7 +258,10 @@ fn freeze_and_read(
     let held = frozen.holds();
     tally.frozen += frozen.thaw()?;
     match delta {
-        Err(error) if error.is::<TooLong>() => Ok(None),
+        Err(error) if error.is::<TooLong>() => {
+            tally.too_long += 1;
+            Ok(None)
+        }
         Err(error) => Err(error),
         // A container that ended meanwhile has no freezer to ask.
         Ok(delta) if held.unwrap_or(false) => {
