@@ -2,9 +2,12 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use nix::sys::stat::fstat;
 use nix::unistd::{AccessFlags, eaccess};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -115,13 +118,16 @@ pub fn check(path: &Path) -> Result<()> {
     eaccess(target, access).with_context(describe)
 }
 
-/// What is there is not to be replaced: a device, a pipe, or one of our own descriptors.
+/// What is there is not to be replaced: a device, a pipe, or what our own output goes to.
 fn is_stream(path: &Path) -> bool {
-    let is_descriptor = ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc"]
-        .iter()
-        .any(|place| path.starts_with(place));
-    is_descriptor
-        || fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+    let Ok(there) = fs::metadata(path) else {
+        return false;
+    };
+    let is_ours = |output: BorrowedFd| {
+        fstat(output).is_ok_and(|own| (own.st_dev, own.st_ino) == (there.dev(), there.ino()))
+    };
+    let is_other = !there.is_file() && !there.is_dir();
+    is_other || is_ours(io::stdout().as_fd()) || is_ours(io::stderr().as_fd())
 }
 
 fn directory_of(path: &Path) -> &Path {

@@ -50,7 +50,7 @@ impl<'d> Scene<'d> {
     }
 
     fn that_freezes_long(daemon: &'d Daemon) -> Result<Self> {
-        let container = daemon.run(&["probe", "big", "/big", "256"])?;
+        let container = daemon.run(&["probe", "big", "/big", "128"])?;
         container.wait_for("/big")?;
         Self::of(container)
     }

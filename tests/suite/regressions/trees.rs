@@ -107,14 +107,11 @@ fn a_container_that_stops_and_starts_again_and_again_is_committed() -> Result {
     let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
     std::thread::scope(|scope| {
         let restarts = scope.spawn(|| restart(&container, 12));
-        let mut commits = 0;
         while !restarts.is_finished() {
             freezeframe.commit(&container, IMAGE, &[])?.succeeded()?;
             let plain = View::snapshot(&daemon, IMAGE)?.read("/srv/plain")?;
-            assert_eq!(plain, "changed\n", "commit {commits}");
-            commits += 1;
+            assert_eq!(plain, "changed\n");
         }
-        assert!(commits > 2, "{commits} commits only");
         restarts.join().expect("no panic")
     })
 }
