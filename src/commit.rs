@@ -1,8 +1,6 @@
 //! The commit: the numbered list of the design, one call per step.
 
-use std::fs::DirBuilder;
 use std::io::{IsTerminal, Write};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::process::ExitStatus;
 
@@ -14,20 +12,17 @@ use crate::containerd::{Containerd, Lease, OverlayMount};
 use crate::freeze::{Cgroup, Freezer};
 use crate::image::{Image, Parts};
 use crate::layer::{self, Layer};
+use crate::locks::Locks;
 use crate::passthrough::RealNerdctl;
 use crate::plan::{DirectPlan, Plan, Subject};
 use crate::report::{self, Report, milliseconds};
 use crate::settings::{Settings, Strategy, report_path};
 use crate::stages::Stages;
-use crate::system::lock::DirectoryLock;
 use crate::system::process::{fill_standard_descriptors, unique_name};
 use crate::system::signals;
 use crate::system::sync::FilesystemSync;
 use crate::system::text::printable;
 use crate::{delegate, log};
-
-/// The label of the directory in which nerdctl keeps a container's state, its lock among it.
-const STATE_DIRECTORY_LABEL: &str = "nerdctl/state-dir";
 
 /// Runs a commit to its end and returns the exit code.
 pub fn run(arguments: &CommitArguments) -> i32 {
@@ -115,7 +110,7 @@ impl Commit<'_> {
         subject: &Subject,
         plan: &DirectPlan,
     ) -> Result<()> {
-        let locks = self.stages.time("lock", || lock(subject, plan))?;
+        let locks = self.stages.time("lock", || Locks::acquire(subject, plan))?;
         let lease = self.stages.time("lease", || Lease::acquire(containerd))?;
         signals::allow_stops()?;
         containerd.lease_content(&plan.base.manifest_digest)?;
@@ -236,29 +231,6 @@ impl Commit<'_> {
             eprintln!("{}", self.report.line(&name));
         }
     }
-}
-
-/// Held from before the first scan until after the thaw.
-struct Locks {
-    _state: Option<DirectoryLock>,
-    _upper: DirectoryLock,
-}
-
-/// Keeps other commits, and nerdctl's `rm`, away from the container's own snapshot.
-fn lock(subject: &Subject, plan: &DirectPlan) -> Result<Locks> {
-    let state = subject.labels.get(STATE_DIRECTORY_LABEL).map(|directory| {
-        let path = Path::new(directory).join("oplock");
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&path)
-            .with_context(|| format!("creating {}", path.display()))?;
-        DirectoryLock::acquire(&path)
-    });
-    Ok(Locks {
-        _state: state.transpose()?,
-        _upper: DirectoryLock::acquire(&plan.upper)?,
-    })
 }
 
 /// An empty upper directory on the container's own layers, which becomes the clone.

@@ -16,6 +16,7 @@ mod digest;
 mod freeze;
 mod image;
 mod layer;
+mod locks;
 mod log;
 mod passthrough;
 mod plan;

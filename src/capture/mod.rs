@@ -11,13 +11,13 @@ pub mod material;
 mod replica;
 pub mod scan;
 pub mod signature;
+mod space;
 mod writers;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use nix::sys::statvfs::statvfs;
 
 use crate::containerd::{Containerd, OverlayMount, TaskStatus};
 use crate::freeze::{Freezer, Frozen};
@@ -38,8 +38,6 @@ const MOST_TRIES: usize = 20;
 const MOST_LONG_FREEZES: usize = 3;
 /// Passes under `--pause=false`.
 const MOST_ROLLING_PASSES: usize = 10;
-/// What must stay free on the container's disk: a twentieth of it, at most a gibibyte.
-const MOST_RESERVE: u64 = 1 << 30;
 
 /// What is captured, and how.
 pub struct Capture<'a> {
@@ -88,7 +86,7 @@ impl Capture<'_> {
         writers.look(&self.processes()?);
         let scan = stages.time("scan", || Scan::of(&source, &|| Ok(signals::check()?)))?;
         let size = content_size(&scan);
-        check_space(&self.prepared.upper, size)?;
+        space::check(&self.prepared.upper, size)?;
         let (upper, staging) = (&self.prepared.upper, &self.prepared.work);
         let mut clone = Clone::new(&source, upper, staging, writers, size)?;
         self.thaw_abandoned()?;
@@ -305,22 +303,4 @@ fn finish(clone: Clone, tally: &Tally) -> Result<Captured> {
         frozen: tally.frozen,
         warnings,
     })
-}
-
-/// The clone, and a layer of at most its size, go to the very disk that the container writes to.
-fn check_space(upper: &Path, size: u64) -> Result<()> {
-    let stat = statvfs(upper)
-        .with_context(|| format!("asking for the free space of {}", upper.display()))?;
-    let block = stat.fragment_size();
-    let free = stat.blocks_available() * block;
-    let reserve = (stat.blocks() * block / 20).min(MOST_RESERVE);
-    let needed = size.saturating_mul(2).saturating_add(reserve);
-    ensure!(
-        free >= needed,
-        "too little disk space: the commit needs {} MB (its copy, its layer and a reserve), {} has {} MB free",
-        needed.div_ceil(1_000_000),
-        upper.display(),
-        free / 1_000_000
-    );
-    Ok(())
 }

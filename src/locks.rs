@@ -1,0 +1,38 @@
+//! Who may read a container's own snapshot: one commit at a time, and nobody while nerdctl's `rm` removes it.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::plan::{DirectPlan, Subject};
+use crate::system::lock::DirectoryLock;
+
+/// The label of the directory in which nerdctl keeps a container's state, its lock among it.
+const STATE_DIRECTORY_LABEL: &str = "nerdctl/state-dir";
+
+/// Held from before the first scan until after the thaw.
+pub struct Locks {
+    _state: Option<DirectoryLock>,
+    _upper: DirectoryLock,
+}
+
+impl Locks {
+    /// Keeps other commits, and nerdctl's `rm`, away from the container's own snapshot.
+    pub fn acquire(subject: &Subject, plan: &DirectPlan) -> Result<Self> {
+        let state = subject.labels.get(STATE_DIRECTORY_LABEL).map(|directory| {
+            let path = Path::new(directory).join("oplock");
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&path)
+                .with_context(|| format!("creating {}", path.display()))?;
+            DirectoryLock::acquire(&path)
+        });
+        Ok(Self {
+            _state: state.transpose()?,
+            _upper: DirectoryLock::acquire(&plan.upper)?,
+        })
+    }
+}
