@@ -53,10 +53,19 @@ pub fn refuse(message: &str, typed_report: Option<&Path>) -> i32 {
     log::fatal(message);
     let mut report = Report::default();
     report.error = Some(message.to_owned());
-    if let Some(Err(error)) = report_path(typed_report).map(|path| report.write(&path)) {
+    // It has failed already, whether or not the report says so.
+    let _ = write_report(&report, typed_report);
+    1
+}
+
+/// Writes the report where it was asked for; says what stood in the way, and whether nothing did.
+#[must_use]
+fn write_report(report: &Report, typed: Option<&Path>) -> bool {
+    let written = report_path(typed).map_or(Ok(()), |path| report.write(&path));
+    if let Err(error) = &written {
         log::fatal(&format!("{error:#}"));
     }
-    1
+    written.is_ok()
 }
 
 fn begin() -> Result<()> {
@@ -211,9 +220,7 @@ impl Commit<'_> {
             self.print_digest();
         }
         // After the digest, as both may go to one file.
-        let path = report_path(self.arguments.report.as_deref());
-        if let Some(Err(error)) = path.map(|path| self.report.write(&path)) {
-            log::fatal(&format!("{error:#}"));
+        if !write_report(&self.report, self.arguments.report.as_deref()) {
             code = 1;
         }
         code

@@ -1,8 +1,7 @@
 //! The clone: the prepared snapshot's upper directory, made into what applying the layer would make.
 //!
 //! Nobody else can touch it. It has the container's entries with whole-second times, of extended attributes only file
-//! capabilities and overlayfs's opaque mark, and no sockets. Directories get
-//! their attributes last, in `finish`.
+//! capabilities and overlayfs's opaque mark, and no sockets. Directories get their attributes last, in `finish`.
 
 use std::ffi::OsStr;
 use std::io;

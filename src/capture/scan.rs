@@ -17,7 +17,7 @@ use crate::system::text::printable;
 use crate::system::tree::{self, Tree};
 
 /// Names that every reader of layers takes for whiteouts (OCI image specification, layer.md): no layer can carry them.
-const WHITEOUT_PREFIX: &[u8] = b".wh.";
+pub const WHITEOUT_PREFIX: &[u8] = b".wh.";
 /// Narrower levels are not worth a thread.
 const DIRECTORIES_PER_THREAD: usize = 64;
 const MOST_THREADS: usize = 8;

@@ -14,14 +14,13 @@ use tar::{Builder, EntryType};
 
 use super::entry::Entry;
 use crate::capture::material::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE};
-use crate::capture::scan::{Node, ROOT, Scan};
+use crate::capture::scan::{Node, ROOT, Scan, WHITEOUT_PREFIX};
 use crate::capture::signature::Kind;
 use crate::system::file;
 use crate::system::signals;
 use crate::system::text::printable;
 use crate::system::tree::{self, Tree};
 
-const WHITEOUT_PREFIX: &[u8] = b".wh.";
 const OPAQUE_NAME: &[u8] = b".wh..wh..opq";
 const CAPABILITY_RECORD: &str = "SCHILY.xattr.security.capability";
 
