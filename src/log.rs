@@ -7,6 +7,8 @@ use std::time::SystemTime;
 
 use prost_types::Timestamp;
 
+use crate::system::text::quoted;
+
 static DEBUG: AtomicBool = AtomicBool::new(false);
 
 pub fn enable_debug() {
@@ -62,7 +64,7 @@ fn print(level: &Level, message: &str) {
     } else {
         let now = Timestamp::from(SystemTime::now());
         let time = Timestamp { nanos: 0, ..now };
-        format!("time=\"{time}\" level={name} msg={message:?}\n")
+        format!("time=\"{time}\" level={name} msg={}\n", quoted(message))
     };
     // A line that cannot be written has nobody to read it.
     let _ = stderr().write_all(line.as_bytes());

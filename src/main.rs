@@ -10,6 +10,7 @@ mod arguments;
 mod capture;
 mod command_line;
 mod commit;
+mod commit_help;
 mod containerd;
 mod delegate;
 mod digest;
@@ -26,11 +27,11 @@ mod stages;
 mod system;
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::io::Write;
 
 use anyhow::{Result, anyhow};
 
-use arguments::Invocation;
+use arguments::{Invocation, Refusal};
 use passthrough::RealNerdctl;
 
 /// The C runtime's entry point; the standard library reads the arguments by itself (glibc hands them to initialisers).
@@ -43,12 +44,8 @@ pub extern "C" fn main() -> i32 {
         Invocation::PassThrough(words) => pass_through(&words),
         Invocation::Commit(arguments) if settings::is_rootless() => pass_through(&arguments.words),
         Invocation::Commit(arguments) => commit::run(&arguments),
-        Invocation::RefusedCommit {
-            words,
-            message,
-            report,
-        } => refused_commit(&words, &message, report.as_deref()),
-        Invocation::CommitHelp(words) => help_of_commit(&words),
+        Invocation::Refused(refusal) => refuse(&refusal),
+        Invocation::CommitHelp { name, words } => help_of_commit(name, &words),
         Invocation::Own(words) => own(words),
     }
 }
@@ -66,16 +63,20 @@ fn pass_through(words: &[OsString]) -> i32 {
 }
 
 /// The real nerdctl has its own words for a mistake; without one, ours are the same.
-fn refused_commit(words: &[OsString], message: &str, report: Option<&Path>) -> i32 {
+fn refuse(refusal: &Refusal) -> i32 {
     match RealNerdctl::find() {
-        Ok(None) => commit::refuse(message, report),
-        _ => pass_through(words),
+        Ok(None) => commit::refuse(&refusal.message, refusal.report.as_deref()),
+        _ => pass_through(&refusal.words),
     }
 }
 
-fn help_of_commit(words: &[OsString]) -> i32 {
+fn help_of_commit(name: &str, words: &[OsString]) -> i32 {
     match RealNerdctl::find() {
-        Ok(None) => fail(command_line::commit().print_help().map_err(Into::into), 1),
+        Ok(None) => {
+            // Nobody reads it where it cannot be printed.
+            let _ = write!(std::io::stdout(), "{}", commit_help::text(name));
+            0
+        }
         _ => pass_through(words),
     }
 }

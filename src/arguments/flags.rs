@@ -172,7 +172,14 @@ pub const FLAGS: &[Flag] = &[
         Text,
         "write a JSON report to this file [env: FREEZEFRAME_REPORT]",
     ),
-    commit("help", Some('h'), Boolean, "show this help"),
+    Flag {
+        short: Some('h'),
+        ..global("help", Boolean, "show this help")
+    },
+    Flag {
+        takes: Boolean,
+        ..root("version", Some('v'), "version")
+    },
 ];
 
 pub fn by_long_name(name: &str, places: &[Place]) -> Option<&'static Flag> {

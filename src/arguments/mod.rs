@@ -5,8 +5,10 @@
 
 mod change;
 mod flags;
+mod integer;
 mod pflag;
 mod reference;
+mod subcommand;
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -14,6 +16,7 @@ use std::path::{Path, PathBuf};
 pub use change::Changes;
 pub use flags::{FLAGS, Place, Takes};
 use pflag::Setting;
+use subcommand::{CommitWords, Found};
 
 /// What a command line asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,16 +24,22 @@ pub enum Invocation {
     /// The real nerdctl's business, with these words.
     PassThrough(Vec<OsString>),
     Commit(Box<CommitArguments>),
-    /// A commit that nerdctl would refuse. With these words it can; without one, `message` is what it would say.
-    RefusedCommit {
-        words: Vec<OsString>,
-        message: String,
-        report: Option<PathBuf>,
-    },
+    Refused(Refusal),
     /// A commit's `--help`, with the words that ask for it.
-    CommitHelp(Vec<OsString>),
+    CommitHelp {
+        name: &'static str,
+        words: Vec<OsString>,
+    },
     /// A command of ours, under our own name.
     Own(Vec<OsString>),
+}
+
+/// What nerdctl would refuse. With these words it can; without one, `message` is what it would say.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub words: Vec<OsString>,
+    pub message: String,
+    pub report: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +73,7 @@ pub struct CommitArguments {
     pub address: Option<String>,
     pub namespace: Option<String>,
     pub snapshotter: Option<String>,
+    pub cgroup_manager: Option<String>,
     /// The global flags as typed, for other commands of the real nerdctl.
     pub globals: Vec<OsString>,
     /// All words but the program's name and `--report`: what the real nerdctl would be given.
@@ -90,13 +100,15 @@ impl Invocation {
         let Some(text) = text else {
             return Self::PassThrough(words);
         };
-        let Some((start, name)) = find_commit(&text) else {
-            return Self::PassThrough(words);
-        };
-        let (globals, own) = (&text[..start.globals], &text[start.flags..]);
-        let invocation = read_commit(globals, &text[start.globals..start.flags], own, name);
-        drop(text);
-        invocation
+        match subcommand::find(&text) {
+            Found::Commit(commit) => read_commit(commit, &words),
+            Found::Other => Self::PassThrough(words),
+            Found::Mistake(message) => Self::Refused(Refusal {
+                words,
+                message,
+                report: None,
+            }),
+        }
     }
 }
 
@@ -104,98 +116,60 @@ fn is_named(program: &OsStr, name: &str) -> bool {
     Path::new(program).file_name() == Some(OsStr::new(name))
 }
 
-/// Where the subcommand begins, and the flags after it.
-struct CommitPosition {
-    globals: usize,
-    flags: usize,
-}
-
-/// Finds `commit` or `container commit` after global flags. Whatever cobra might read otherwise is left to it.
-fn find_commit(words: &[&str]) -> Option<(CommitPosition, &'static str)> {
-    let mut globals = 0;
-    loop {
-        match *words.get(globals)? {
-            "commit" => {
-                let flags = globals + 1;
-                return Some((CommitPosition { globals, flags }, "commit"));
-            }
-            "container" if words.get(globals + 1) == Some(&"commit") => {
-                let flags = globals + 2;
-                return Some((CommitPosition { globals, flags }, "container commit"));
-            }
-            word => globals += global_flag_length(word, words.get(globals + 1))?,
-        }
-    }
-}
-
-/// How many words a global flag takes; `None` where this is no plain one.
-fn global_flag_length(word: &str, next: Option<&&str>) -> Option<usize> {
-    let places = [Place::Root, Place::Anywhere];
-    let (flag, is_whole) = if let Some(long) = word.strip_prefix("--") {
-        let name = long.split('=').next()?;
-        (flags::by_long_name(name, &places)?, !long.contains('='))
-    } else {
-        let short = word.strip_prefix('-')?;
-        (
-            flags::by_short_name(short.chars().next()?, &places)?,
-            short.len() == 1,
-        )
-    };
-    if flag.takes == Takes::Boolean || !is_whole {
-        return Some(1);
-    }
-    // cobra looks for the subcommand by rules of its own where a value looks like a flag.
-    next.is_some_and(|value| !value.starts_with('-'))
-        .then_some(2)
-}
-
-fn read_commit(globals: &[&str], subcommand: &[&str], own: &[&str], name: &str) -> Invocation {
-    let outcome = pflag::parse(globals, &[Place::Root, Place::Anywhere]).and_then(|parsed| {
-        let commit = pflag::parse(own, &[Place::Anywhere, Place::Commit])?;
-        Ok((parsed, commit))
-    });
-    let words = |settings: &[Setting]| {
-        let mut words = owned(globals);
-        words.extend(owned(subcommand));
-        words.extend(without_report(own, settings));
-        words
-    };
-    match outcome {
-        Err((parsed, message)) => Invocation::RefusedCommit {
-            words: words(&parsed.settings),
+fn read_commit(words: CommitWords, all: &[OsString]) -> Invocation {
+    let refuse = |settings: &[Setting], message| {
+        Invocation::Refused(Refusal {
+            words: without_report(all, words.own.len(), settings),
             message,
-            report: report(&parsed.settings),
-        },
-        Ok((_, commit)) if is_set(&commit.settings, "help") => {
-            Invocation::CommitHelp(words(&commit.settings))
-        }
-        Ok((global, commit)) => {
-            let words = words(&commit.settings);
-            let report = report(&commit.settings);
-            match CommitArguments::new(&global.settings, commit, name, words.clone()) {
-                Ok(arguments) => Invocation::Commit(Box::new(arguments)),
-                Err(message) => Invocation::RefusedCommit {
-                    words,
-                    message,
-                    report,
-                },
-            }
-        }
+            report: report(settings),
+        })
+    };
+    let before = match settings_before(words) {
+        Ok(settings) => settings,
+        Err(message) => return refuse(&[], message),
+    };
+    if is_set(&before, "help") || is_set(&before, "version") {
+        return Invocation::PassThrough(all.to_vec());
+    }
+    let commit = match pflag::parse(words.own, subcommand::COMMIT) {
+        Ok(commit) => commit,
+        Err((parsed, message)) => return refuse(&parsed.settings, message),
+    };
+    let kept = without_report(all, words.own.len(), &commit.settings);
+    if is_set(&commit.settings, "help") {
+        return Invocation::CommitHelp {
+            name: words.name,
+            words: kept,
+        };
+    }
+    match CommitArguments::new(&before, &commit, words.name, kept) {
+        Ok(arguments) => Invocation::Commit(Box::new(arguments)),
+        Err(message) => refuse(&commit.settings, message),
     }
 }
 
-fn owned(words: &[&str]) -> Vec<OsString> {
-    words.iter().map(OsString::from).collect()
+/// What was set before `commit`.
+fn settings_before(words: CommitWords) -> Result<Vec<Setting>, String> {
+    let parse = |words, places| {
+        let parsed = pflag::parse(words, places).map_err(|(_, message)| message)?;
+        Ok::<_, String>(parsed.settings)
+    };
+    let mut settings = parse(words.root, subcommand::ROOT)?;
+    settings.extend(parse(words.container, subcommand::CONTAINER)?);
+    Ok(settings)
 }
 
-fn without_report(words: &[&str], settings: &[Setting]) -> Vec<OsString> {
-    let is_report = |position: &usize| {
-        settings
-            .iter()
-            .any(|setting| setting.name == "report" && setting.words.contains(position))
+/// All words but `--report`, which is among the last `own`.
+fn without_report(all: &[OsString], own: usize, settings: &[Setting]) -> Vec<OsString> {
+    let first = all.len() - own;
+    let is_report = |position: usize| {
+        settings.iter().any(|setting| {
+            setting.name == "report" && setting.words.contains(&position.wrapping_sub(first))
+        })
     };
-    let kept = (0..words.len()).filter(|position| !is_report(position));
-    kept.map(|position| words[position].into()).collect()
+    let words = all.iter().enumerate();
+    let kept = words.filter(|(position, _)| !is_report(*position));
+    kept.map(|(_, word)| word.clone()).collect()
 }
 
 fn last<'a>(settings: &'a [Setting], name: &str) -> Option<&'a str> {
@@ -214,14 +188,14 @@ fn is_set(settings: &[Setting], name: &str) -> bool {
 impl CommitArguments {
     fn new(
         global: &[Setting],
-        commit: pflag::Parsed,
+        commit: &pflag::Parsed,
         name: &str,
         words: Vec<OsString>,
     ) -> Result<Self, String> {
         let own = &commit.settings;
         let anywhere = |name: &str| last(own, name).or_else(|| last(global, name));
         let [container, reference] =
-            <[String; 2]>::try_from(commit.arguments).map_err(|_| wrong_count(name))?;
+            <[String; 2]>::try_from(commit.arguments.clone()).map_err(|_| wrong_count(name))?;
         let changes: Vec<String> = own
             .iter()
             .filter(|setting| setting.name == "change")
@@ -246,6 +220,7 @@ impl CommitArguments {
             address: anywhere("address").map(str::to_owned),
             namespace: anywhere("namespace").map(str::to_owned),
             snapshotter: anywhere("snapshotter").map(str::to_owned),
+            cgroup_manager: anywhere("cgroup-manager").map(str::to_owned),
             globals: globals(global, own),
             words,
         })
@@ -255,7 +230,7 @@ impl CommitArguments {
 /// The global settings in the form `--name=value`, in their order.
 fn globals(global: &[Setting], own: &[Setting]) -> Vec<OsString> {
     let is_global =
-        |setting: &&Setting| flags::by_long_name(setting.name, &[Place::Anywhere]).is_some();
+        |setting: &&Setting| flags::by_long_name(setting.name, subcommand::CONTAINER).is_some();
     let all = global.iter().chain(own.iter().filter(is_global));
     all.map(|setting| format!("--{}={}", setting.name, setting.value).into())
         .collect()

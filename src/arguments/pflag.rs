@@ -4,6 +4,8 @@
 //! arguments until `--`. Errors are worded as pflag words them.
 
 use super::flags::{Flag, Place, Takes, by_long_name, by_short_name};
+use super::integer;
+use crate::system::text::quoted;
 
 /// A flag with the value it was given, and the words it was given in.
 #[derive(Debug, PartialEq, Eq)]
@@ -94,8 +96,10 @@ fn parse_bundle(
 ) -> Result<usize, String> {
     let mut rest = bundle;
     while let Some(name) = rest.chars().next() {
+        // pflag takes the first byte for a character.
+        let first = rest.bytes().next().map_or(name, char::from);
         let flag = by_short_name(name, places)
-            .ok_or_else(|| format!("unknown shorthand flag: {name:?} in -{rest}"))?;
+            .ok_or_else(|| format!("unknown shorthand flag: {first:?} in -{rest}"))?;
         let after = &rest[name.len_utf8()..];
         let (value, next) = match after.strip_prefix('=') {
             // pflag wants something after the equals sign.
@@ -124,11 +128,15 @@ fn parse_bundle(
 fn setting(flag: &Flag, value: &str, words: std::ops::Range<usize>) -> Result<Setting, String> {
     let problem = match flag.takes {
         Takes::Text => None,
-        Takes::Boolean => parse_boolean(value)
-            .is_none()
-            .then(|| format!("strconv.ParseBool: parsing {value:?}: invalid syntax")),
-        Takes::Number => (!is_number(value))
-            .then(|| format!("strconv.ParseInt: parsing {value:?}: invalid syntax")),
+        Takes::Boolean => parse_boolean(value).is_none().then(|| {
+            format!(
+                "strconv.ParseBool: parsing {}: invalid syntax",
+                quoted(value)
+            )
+        }),
+        Takes::Number => integer::check(value)
+            .err()
+            .map(|problem| format!("strconv.ParseInt: parsing {}: {problem}", quoted(value))),
     };
     if let Some(problem) = problem {
         let names = match flag.short {
@@ -136,7 +144,8 @@ fn setting(flag: &Flag, value: &str, words: std::ops::Range<usize>) -> Result<Se
             None => format!("--{}", flag.long),
         };
         return Err(format!(
-            "invalid argument {value:?} for \"{names}\" flag: {problem}"
+            "invalid argument {} for \"{names}\" flag: {problem}",
+            quoted(value)
         ));
     }
     Ok(Setting {
@@ -153,11 +162,6 @@ pub fn parse_boolean(value: &str) -> Option<bool> {
         "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
         _ => None,
     }
-}
-
-/// Decimal numbers; the other forms of Go's strconv.ParseInt are left to the real nerdctl to read.
-fn is_number(value: &str) -> bool {
-    value.parse::<i64>().is_ok()
 }
 
 #[cfg(test)]

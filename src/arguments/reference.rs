@@ -3,52 +3,68 @@
 const DEFAULT_DOMAIN: &str = "docker.io";
 const LEGACY_DEFAULT_DOMAIN: &str = "index.docker.io";
 const OFFICIAL_PATH: &str = "library/";
-const LONGEST_NAME: usize = 255;
+const INVALID: &str = "invalid reference format";
+const LONGEST_PATH: usize = 255;
+const SHORTEST_DIGEST: usize = 32;
 const LONGEST_TAG: usize = 128;
 
-/// The full form of `reference`: `x` becomes `docker.io/library/x:latest`.
+/// The full form of `reference`: `x` becomes `docker.io/library/x:latest`. What would be an image's ID, or a digest alone,
+/// is a name of its own (nerdctl's pkg/referenceutil).
 ///
 /// # Errors
-/// A message worded as Docker words it.
+/// A message worded as nerdctl words it.
 pub fn normalise(reference: &str) -> Result<String, String> {
-    let invalid = || "invalid reference format".to_owned();
-    let (rest, digest) = match reference.split_once('@') {
-        Some((rest, digest)) => (rest, Some(digest)),
-        None => (reference, None),
-    };
-    let (domain, remainder) = split_domain(rest);
-    let (path, tag) = match remainder.split_once(':') {
-        Some((path, tag)) => (path, Some(tag)),
-        None => (remainder.as_str(), None),
-    };
-    if path.chars().any(char::is_uppercase) {
+    if reference.starts_with("oci-archive://") {
+        return Err("image must be loaded from archive before parsing image reference".to_owned());
+    }
+    let mut ipfs = ["ipfs://", "ipns://"].into_iter();
+    let reference = ipfs
+        .find_map(|scheme| reference.strip_prefix(scheme))
+        .unwrap_or(reference);
+    if check_digest(reference).is_ok() {
+        return Ok(reference.to_owned());
+    }
+    let identifier = format!("sha256:{reference}");
+    if check_digest(&identifier).is_ok() {
+        return Ok(identifier);
+    }
+    normalise_name(reference)
+}
+
+fn normalise_name(reference: &str) -> Result<String, String> {
+    let (domain, remainder) = split_domain(reference);
+    let name = remainder.split(':').next().unwrap_or_default();
+    if name.to_lowercase() != name {
         return Err(format!(
-            "{}: repository name ({path}) must be lowercase",
-            invalid()
+            "{INVALID}: repository name ({name}) must be lowercase"
         ));
     }
+    let (tagged, digest) = split_at(&remainder, '@');
+    let (path, tag) = split_at(tagged, ':');
     let is_valid = is_domain(&domain)
         && path.split('/').all(is_path_component)
         && tag.is_none_or(is_tag)
-        && digest.is_none_or(is_digest)
-        && !is_identifier(reference);
+        && digest.is_none_or(is_digest_like);
     if !is_valid {
-        return Err(invalid());
+        return Err(INVALID.to_owned());
     }
-    if domain.len() + 1 + path.len() > LONGEST_NAME {
+    if path.len() > LONGEST_PATH {
         return Err(format!(
-            "repository name must not be more than {LONGEST_NAME} characters"
+            "repository name must not be more than {LONGEST_PATH} characters"
         ));
     }
-    let tag = match (tag, digest) {
-        (Some(tag), _) => format!(":{tag}"),
-        (None, None) => ":latest".to_owned(),
-        (None, Some(_)) => String::new(),
-    };
-    let digest = digest
-        .map(|digest| format!("@{digest}"))
-        .unwrap_or_default();
-    Ok(format!("{domain}/{path}{tag}{digest}"))
+    digest.map_or(Ok(()), check_digest)?;
+    Ok(match (tag, digest) {
+        (None, None) => format!("{domain}/{path}:latest"),
+        _ => format!("{domain}/{remainder}"),
+    })
+}
+
+fn split_at(text: &str, separator: char) -> (&str, Option<&str>) {
+    match text.split_once(separator) {
+        Some((before, after)) => (before, Some(after)),
+        None => (text, None),
+    }
 }
 
 /// The first component is a domain where it cannot be anything else.
@@ -127,15 +143,35 @@ fn is_tag(tag: &str) -> bool {
             .all(|byte| is_word(byte) || matches!(byte, b'.' | b'-'))
 }
 
-fn is_digest(digest: &str) -> bool {
-    digest
-        .strip_prefix("sha256:")
-        .is_some_and(|hash| hash.len() == 64 && is_lower_hexadecimal(hash))
+/// What may follow an `@`: a word, a colon and many hexadecimal digits.
+fn is_digest_like(digest: &str) -> bool {
+    let is_word = |part: &str| {
+        part.starts_with(|first: char| first.is_ascii_alphabetic())
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    digest.split_once(':').is_some_and(|(algorithm, encoded)| {
+        algorithm.split(['-', '_', '+', '.']).all(is_word)
+            && encoded.len() >= SHORTEST_DIGEST
+            && encoded.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
 }
 
-/// 64 hexadecimal digits would be taken for an image's ID.
-fn is_identifier(reference: &str) -> bool {
-    reference.len() == 64 && is_lower_hexadecimal(reference)
+/// Go's digest.Parse (github.com/opencontainers/go-digest) on what looks like one.
+fn check_digest(digest: &str) -> Result<(), String> {
+    let (algorithm, encoded) = digest.split_once(':').unwrap_or_default();
+    let length = match algorithm {
+        "sha256" => 64,
+        "sha384" => 96,
+        "sha512" => 128,
+        _ => return Err("unsupported digest algorithm".to_owned()),
+    };
+    if encoded.len() != length {
+        return Err("invalid checksum digest length".to_owned());
+    }
+    if !is_lower_hexadecimal(encoded) {
+        return Err("invalid checksum digest format".to_owned());
+    }
+    Ok(())
 }
 
 fn is_lower_hexadecimal(text: &str) -> bool {
@@ -168,6 +204,9 @@ mod tests {
                 &format!("x:v1@{digest}"),
                 format!("docker.io/library/x:v1@{digest}"),
             ),
+            (&digest, digest.clone()),
+            (&"a".repeat(64), digest.clone()),
+            ("ipfs://x", "docker.io/library/x:latest".to_owned()),
         ] {
             assert_eq!(normalise(given), Ok(whole));
         }
@@ -202,10 +241,23 @@ mod tests {
                     .to_owned()
             )
         );
-        assert!(normalise(&"a".repeat(64)).is_err());
-        assert_eq!(
-            normalise(&"b".repeat(300)),
-            Err("repository name must not be more than 255 characters".to_owned())
-        );
+        let hash = "a".repeat(64);
+        for (bad, message) in [
+            (
+                "b".repeat(300),
+                "repository name must not be more than 255 characters",
+            ),
+            (format!("x@md5:{hash}"), "unsupported digest algorithm"),
+            (
+                format!("x@sha256:{hash}0"),
+                "invalid checksum digest length",
+            ),
+            (
+                format!("x@sha256:{}", "A".repeat(64)),
+                "invalid checksum digest format",
+            ),
+        ] {
+            assert_eq!(normalise(&bad), Err(message.to_owned()), "{bad}");
+        }
     }
 }

@@ -1,4 +1,8 @@
-//! Names from inside a container, made safe for a terminal.
+//! Text for people: names from inside a container made safe for a terminal, and quotes as Go's programs put them.
+
+use std::io;
+
+use nix::errno::Errno;
 
 /// `bytes` as text; what is no printable character of UTF-8 is escaped, so no name can steer a terminal.
 pub fn printable(bytes: &[u8]) -> String {
@@ -18,6 +22,38 @@ pub fn printable(bytes: &[u8]) -> String {
     text
 }
 
+/// `text` between double quotes, with the escapes of Go's strconv.Quote.
+pub fn quoted(text: &str) -> String {
+    let escaped: String = text.chars().map(escaped).collect();
+    format!("\"{escaped}\"")
+}
+
+fn escaped(character: char) -> String {
+    let code = u32::from(character);
+    match character {
+        '"' | '\\' => format!("\\{character}"),
+        '\n' => "\\n".to_owned(),
+        '\r' => "\\r".to_owned(),
+        '\t' => "\\t".to_owned(),
+        '\u{7}' => "\\a".to_owned(),
+        '\u{8}' => "\\b".to_owned(),
+        '\u{b}' => "\\v".to_owned(),
+        '\u{c}' => "\\f".to_owned(),
+        '\0'..='\u{1f}' | '\u{7f}' => format!("\\x{code:02x}"),
+        ' ' => " ".to_owned(),
+        _ if character.is_control() || character.is_whitespace() => format!("\\u{code:04x}"),
+        _ => character.to_string(),
+    }
+}
+
+/// Why a system call failed, as Go's programs put it: without the number, and in lower case.
+pub fn lowercase_reason(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(number) => Errno::from_raw(number).desc().to_lowercase(),
+        None => error.to_string(),
+    }
+}
+
 /// Unicode's marks, embeddings, overrides and isolates of direction (Unicode Standard Annex 9).
 fn turns_the_line(character: char) -> bool {
     matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -26,6 +62,12 @@ fn turns_the_line(character: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn quotes_are_those_of_go() {
+        assert_eq!(quoted("a \"b\" \\ é"), r#""a \"b\" \\ é""#);
+        assert_eq!(quoted("\n\x07\x1b\x7f\u{a0}"), r#""\n\a\x1b\x7f\u00a0""#);
+    }
 
     #[test]
     fn controls_and_broken_utf8_are_escaped() {
