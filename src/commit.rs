@@ -1,28 +1,24 @@
-//! The commit: the numbered list of the design, one call per step.
+//! The commit, from its arguments to its exit code: what it is about, which way it goes, and what is said of it.
 
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitStatus;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 
 use crate::arguments::CommitArguments;
-use crate::capture::{Capture, Captured};
-use crate::containerd::{Containerd, Lease, OverlayMount};
-use crate::freeze::{Cgroup, Freezer};
-use crate::image::{Image, Parts};
-use crate::layer::{self, Layer};
-use crate::locks::Locks;
+use crate::containerd::Containerd;
+use crate::delegate::{self, Delegation};
+use crate::direct::DirectCommit;
+use crate::log;
 use crate::passthrough::RealNerdctl;
-use crate::plan::{DirectPlan, Plan, Subject};
-use crate::report::{self, Report, milliseconds};
-use crate::settings::{Settings, Strategy, report_path};
+use crate::plan::{InspectFailed, Plan, Subject};
+use crate::report::{self, Report};
+use crate::settings::{Misconfigured, Settings, Strategy, report_path};
 use crate::stages::Stages;
-use crate::system::process::{fill_standard_descriptors, unique_name};
+use crate::system::process::fill_standard_descriptors;
 use crate::system::signals;
-use crate::system::sync::FilesystemSync;
 use crate::system::text::printable;
-use crate::{delegate, log};
 
 /// Runs a commit to its end and returns the exit code.
 pub fn run(arguments: &CommitArguments) -> i32 {
@@ -79,128 +75,139 @@ struct Commit<'a> {
     stages: Stages,
 }
 
+/// The daemon, and the container that is to be committed.
+struct Scene {
+    containerd: Containerd,
+    subject: Subject,
+}
+
+impl Scene {
+    fn delegation<'a>(
+        &'a self,
+        real: &'a RealNerdctl,
+        arguments: &'a CommitArguments,
+    ) -> Result<Delegation<'a>> {
+        signals::allow_stops()?;
+        Ok(Delegation {
+            containerd: &self.containerd,
+            real,
+            subject: &self.subject,
+            words: &arguments.words,
+        })
+    }
+}
+
 impl Commit<'_> {
     /// Plans the commit and carries the plan out; returns the exit code of whoever did it.
     fn perform(&mut self) -> Result<i32> {
-        let arguments = self.arguments;
-        if let Some(path) = report_path(arguments.report.as_deref()) {
+        if let Some(path) = report_path(self.arguments.report.as_deref()) {
             report::check(&path)?;
         }
         let strategy = Strategy::from_environment()?;
-        let settings = Settings::of(arguments)?;
         let real = RealNerdctl::find()?;
+        let scene = match (self.look(real.as_ref()), &real) {
+            (Err(error), Some(real)) if strategy != Strategy::Direct && is_better_said(&error) => {
+                return self.hand_over(real, &error);
+            }
+            (scene, _) => scene?,
+        };
+        self.report.container_id = Some(scene.subject.id.clone());
+        match (strategy, real) {
+            (Strategy::Fallback, Some(real)) => self.fall_back(&scene, &real),
+            (strategy, real) => self.carry_out(&scene, real.as_ref(), strategy),
+        }
+    }
+
+    /// Finds out which daemon and which container this is about.
+    fn look(&mut self, real: Option<&RealNerdctl>) -> Result<Scene> {
+        let arguments = self.arguments;
+        let settings = Settings::of(arguments, real.is_some())?;
         let containerd = Containerd::connect(&settings.address, &settings.namespace)?;
-        let subject = self.stages.time("resolve", || {
-            Subject::resolve(&containerd, real.as_ref(), arguments)
-        })?;
-        self.report.container_id = Some(subject.id.clone());
+        let subject = self
+            .stages
+            .time("resolve", || Subject::resolve(&containerd, real, arguments))?;
+        Ok(Scene {
+            containerd,
+            subject,
+        })
+    }
+
+    fn carry_out(
+        &mut self,
+        scene: &Scene,
+        real: Option<&RealNerdctl>,
+        strategy: Strategy,
+    ) -> Result<i32> {
+        let Scene {
+            containerd,
+            subject,
+        } = scene;
         let plan = self.stages.time("plan", || {
-            Plan::make(&containerd, &subject, arguments, strategy)
+            Plan::make(containerd, subject, self.arguments, strategy)
         })?;
         match plan {
             Plan::Direct(plan) => {
                 self.report.strategy = Some("direct");
-                self.direct(&settings, &containerd, &subject, &plan)?;
+                let arguments = self.arguments;
+                let direct = DirectCommit {
+                    containerd,
+                    subject,
+                    plan: &plan,
+                    arguments,
+                };
+                direct.run(&mut self.stages, &mut self.report)?;
                 Ok(0)
             }
             Plan::Delegate { reason } => {
-                log::debug(&format!("delegated to the real nerdctl: {reason}"));
-                self.report.strategy = Some("delegate");
-                self.report.reason = Some(reason.clone());
-                self.delegate(&containerd, real.as_ref(), &subject, &reason)
+                self.note_delegation(&reason);
+                let real = real.with_context(|| {
+                    format!(
+                        "this commit needs the real nerdctl, and there is none in PATH or in FREEZEFRAME_NERDCTL: {reason}"
+                    )
+                })?;
+                let delegation = scene.delegation(real, self.arguments)?;
+                let status = self.stages.time("delegate", || delegation.run())?;
+                Ok(self.delegated(status))
             }
         }
     }
 
-    fn direct(
-        &mut self,
-        settings: &Settings,
-        containerd: &Containerd,
-        subject: &Subject,
-        plan: &DirectPlan,
-    ) -> Result<()> {
-        let locks = self.stages.time("lock", || Locks::acquire(subject, plan))?;
-        let lease = self.stages.time("lease", || Lease::acquire(containerd))?;
-        signals::allow_stops()?;
-        containerd.lease_content(&plan.base.manifest_digest)?;
-        let key = format!("freezeframe-{}", unique_name());
-        let prepared = self
-            .stages
-            .time("prepare", || prepare(containerd, subject, plan, &key))?;
-        let captured = Capture {
-            containerd,
-            subject,
-            upper: &plan.upper,
-            prepared: &prepared,
-            pause: self.arguments.pause,
-            freezer: &|pid| freezer(settings, containerd, subject, pid),
+    /// The real nerdctl first; where it loses the race against the container, whatever else can be done.
+    fn fall_back(&mut self, scene: &Scene, real: &RealNerdctl) -> Result<i32> {
+        self.note_delegation("FREEZEFRAME_STRATEGY=fallback");
+        let delegation = scene.delegation(real, self.arguments)?;
+        let first = self.stages.time("delegate", || delegation.attempt())?;
+        if first.lost_the_race() && signals::check().is_ok() {
+            first.note();
+            return self.carry_out(scene, Some(real), Strategy::Auto);
         }
-        .run(&mut self.stages)?;
-        drop(locks);
-        self.report_capture(&captured);
-        let written_back = FilesystemSync::start(&captured.tree.root())?;
-        let compression = self.arguments.compression;
-        let layer = self.stages.time("layer", || {
-            layer::write(containerd, &captured.tree, compression)
-        })?;
-        self.stages.time("sync", || written_back.wait())?;
-        let parts = Parts {
-            arguments: self.arguments,
-            subject,
-            plan,
-            layer: &layer,
-            snapshot_key: &key,
-        };
-        let image = self.stages.time("image", || parts.write(containerd))?;
-        self.stages.time("release", || drop(lease));
-        self.report_image(&layer, image);
-        Ok(())
+        first.print();
+        Ok(self.delegated(first.status))
     }
 
-    fn delegate(
-        &mut self,
-        containerd: &Containerd,
-        real: Option<&RealNerdctl>,
-        subject: &Subject,
-        reason: &str,
-    ) -> Result<i32> {
-        let Some(real) = real else {
-            bail!(
-                "this commit needs the real nerdctl, and there is none in PATH or in FREEZEFRAME_NERDCTL: {reason}"
-            );
-        };
+    /// What we cannot make sense of, the real nerdctl has its own words for.
+    fn hand_over(&mut self, real: &RealNerdctl, why: &anyhow::Error) -> Result<i32> {
+        self.note_delegation(&format!("{why:#}"));
         signals::allow_stops()?;
-        let words = &self.arguments.words;
         let status = self.stages.time("delegate", || {
-            delegate::run(containerd, real, subject, words)
+            delegate::hand_over(real, &self.arguments.words)
         })?;
+        Ok(self.delegated(status))
+    }
+
+    fn note_delegation(&mut self, reason: &str) {
+        log::debug(&format!("delegated to the real nerdctl: {reason}"));
+        self.report.strategy = Some("delegate");
+        self.report.reason = Some(reason.to_owned());
+    }
+
+    fn delegated(&mut self, status: ExitStatus) -> i32 {
         let code = exit_code(status);
         self.report.image = Some(self.arguments.reference.clone());
         if code != 0 {
             self.report.error = Some(format!("the real nerdctl ended with {status}"));
         }
-        Ok(code)
-    }
-
-    fn report_capture(&mut self, captured: &Captured) {
-        self.report.bytes_cloned = Some(captured.bytes_cloned);
-        self.report.bytes_copied_frozen = Some(captured.bytes_copied_frozen);
-        self.report.frozen_ms = Some(milliseconds(captured.frozen));
-        for warning in &captured.warnings {
-            log::warning(warning);
-        }
-    }
-
-    fn report_image(&mut self, layer: &Layer, image: Image) {
-        let report = &mut self.report;
-        report.image = Some(self.arguments.reference.clone());
-        report.config_digest = Some(image.config_digest);
-        report.manifest_digest = Some(image.manifest_digest);
-        report.chain_id = Some(image.chain_id);
-        report.layer_digest = Some(layer.digest.clone());
-        report.diff_id = Some(layer.diff_id.clone());
-        report.layer_bytes = Some(layer.size);
-        report.entries = Some(layer.entries);
+        code
     }
 
     /// Prints the outcome, writes the report, and returns the exit code.
@@ -240,50 +247,9 @@ impl Commit<'_> {
     }
 }
 
-/// An empty upper directory on the container's own layers, which becomes the clone.
-fn prepare(
-    containerd: &Containerd,
-    subject: &Subject,
-    plan: &DirectPlan,
-    key: &str,
-) -> Result<OverlayMount> {
-    let mounts = containerd.prepare_snapshot(&subject.snapshotter, key, &plan.parent)?;
-    let overlay = OverlayMount::of(&mounts)
-        .context("the snapshotter does not mount a new snapshot as an overlay")?;
-    let is_empty = std::fs::read_dir(&overlay.upper)
-        .with_context(|| {
-            format!(
-                "opening the new upper directory {}",
-                overlay.upper.display()
-            )
-        })?
-        .next()
-        .is_none();
-    ensure!(
-        is_empty && overlay.upper != plan.upper,
-        "the new snapshot's upper directory {} is not empty",
-        overlay.upper.display()
-    );
-    Ok(overlay)
-}
-
-/// What freezes the container whose first process is `pid`.
-fn freezer(
-    settings: &Settings,
-    containerd: &Containerd,
-    subject: &Subject,
-    pid: u32,
-) -> Result<Freezer> {
-    let cgroup = Cgroup::of_container(pid, &subject.id, subject.cgroups_path())?;
-    Ok(match cgroup {
-        Some(cgroup) => Freezer::Cgroup(cgroup),
-        None => Freezer::Task {
-            containerd: containerd.clone(),
-            address: settings.address.clone().into(),
-            namespace: settings.namespace.clone(),
-            container: subject.id.clone(),
-        },
-    })
+/// Whether the real nerdctl would say the same in its own words, or know better.
+fn is_better_said(error: &anyhow::Error) -> bool {
+    error.is::<Misconfigured>() || error.is::<InspectFailed>()
 }
 
 /// As a shell would see it.

@@ -1,6 +1,11 @@
 //! Delegation: what the direct way does not take goes to the real nerdctl, after a `syncfs` that spares the container
-//! most of the global sync that the real one does inside the pause. A container that ran before runs afterwards, however
-//! the real one ended.
+//! most of the global sync that the real one does inside the pause.
+//!
+//! Where the real one loses the race against a container that goes on writing, it is tried again, within a bound; what
+//! the lost tries printed is withheld, unless `--debug` asks for it. The last try's output, exit code and signal are the
+//! real one's. A container that ran before runs afterwards, however the real one ended.
+
+mod output;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -12,31 +17,111 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::containerd::{Containerd, TaskStatus};
+use crate::freeze::PauseWatch;
+use crate::log;
 use crate::passthrough::RealNerdctl;
 use crate::plan::Subject;
+use crate::system::process::tie_to_this_process;
 use crate::system::signals;
 use crate::system::sync::FilesystemSync;
+use output::{Capture, Output};
 
 const POLL_PAUSE: Duration = Duration::from_millis(5);
+const MOST_TRIES: usize = 5;
 
-/// Runs the real `nerdctl` with `words`, on our own standard descriptors.
-pub fn run(
-    containerd: &Containerd,
-    real: &RealNerdctl,
-    subject: &Subject,
-    words: &[OsString],
-) -> Result<ExitStatus> {
-    sync_root(subject)?;
-    let mut child = Command::new(real.path())
-        .args(words)
-        .envs(real.guard())
-        .spawn()
-        .with_context(|| format!("running {}", real.path().display()))?;
-    let status = wait(&mut child)?;
-    if !status.success() {
-        resume(containerd, subject)?;
+/// What containerd's differ and Go's tar writer say of a file that changes or vanishes while they read it.
+const LOST_RACES: [&str; 3] = ["write too long", "missed writing", "short write"];
+const VANISHED: [&str; 2] = ["failed to export layer", "no such file or directory"];
+
+/// A commit by the real nerdctl.
+pub struct Delegation<'a> {
+    pub containerd: &'a Containerd,
+    pub real: &'a RealNerdctl,
+    pub subject: &'a Subject,
+    pub words: &'a [OsString],
+}
+
+/// One try that has ended, with what it printed.
+pub struct Try {
+    pub status: ExitStatus,
+    output: Output,
+}
+
+impl Delegation<'_> {
+    /// Tries until the race is not lost, or has been lost too often; prints what the last try printed.
+    pub fn run(&self) -> Result<ExitStatus> {
+        let mut last = self.attempt()?;
+        for _ in 1..MOST_TRIES {
+            if !last.lost_the_race() || signals::check().is_err() {
+                break;
+            }
+            last.note();
+            last = self.attempt()?;
+        }
+        last.output.print();
+        Ok(last.status)
     }
-    Ok(status)
+
+    /// Tries once, and prints nothing yet.
+    pub fn attempt(&self) -> Result<Try> {
+        sync_root(self.subject)?;
+        let (id, status) = (&self.subject.id, self.subject.task.status);
+        let watch = PauseWatch::start(self.containerd, id, status)?;
+        let mut command = Command::new(self.real.path());
+        command.args(self.words).envs(self.real.guard());
+        tie_to_this_process(&mut command, watch.as_ref().and_then(PauseWatch::pipe));
+        let outcome = run_captured(command);
+        if let Some(watch) = watch {
+            watch.end(outcome.as_ref().map(|ended| ended.status).ok());
+        }
+        outcome
+    }
+}
+
+/// The real nerdctl's answer to `words` of which nobody knows which container they are about.
+pub fn hand_over(real: &RealNerdctl, words: &[OsString]) -> Result<ExitStatus> {
+    let mut command = Command::new(real.path());
+    command.args(words).envs(real.guard());
+    tie_to_this_process(&mut command, None);
+    let ended = run_captured(command)?;
+    ended.print();
+    Ok(ended.status)
+}
+
+/// Runs a command to its end, and keeps what it prints.
+fn run_captured(mut command: Command) -> Result<Try> {
+    let capture = Capture::of(&mut command)?;
+    let mut child = command
+        .spawn()
+        .with_context(|| format!("running {}", command.get_program().display()))?;
+    // It holds the other ends of what is read from.
+    drop(command);
+    let reading = capture.read(&mut child);
+    let status = wait(&mut child)?;
+    Ok(Try {
+        status,
+        output: reading.finish(),
+    })
+}
+
+impl Try {
+    /// Whether it failed only because the container went on writing.
+    pub fn lost_the_race(&self) -> bool {
+        let said = String::from_utf8_lossy(&self.output.errors);
+        let vanished = VANISHED.iter().all(|part| said.contains(part));
+        let raced = LOST_RACES.iter().any(|error| said.contains(error));
+        !self.status.success() && (raced || vanished)
+    }
+
+    /// Withholds what it printed from all but those who debug.
+    pub fn note(&self) {
+        let said = String::from_utf8_lossy(&self.output.errors);
+        log::debug(&format!("the real nerdctl lost the race: {}", said.trim()));
+    }
+
+    pub fn print(&self) {
+        self.output.print();
+    }
 }
 
 /// Waits for the real nerdctl, and hands a signal on to it.
@@ -54,16 +139,6 @@ fn wait(child: &mut Child) -> Result<ExitStatus> {
         }
         std::thread::sleep(POLL_PAUSE);
     }
-}
-
-/// A real nerdctl that is killed leaves the container paused.
-fn resume(containerd: &Containerd, subject: &Subject) -> Result<()> {
-    let containerd = containerd.for_cleaning_up();
-    let ran = subject.task.status == TaskStatus::Running;
-    if ran && containerd.task(&subject.id)?.status == TaskStatus::Paused {
-        containerd.resume_task(&subject.id)?;
-    }
-    Ok(())
 }
 
 /// Writes the container's root file system back. One that does not run has little that is dirty, and no root to open.

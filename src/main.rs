@@ -14,6 +14,7 @@ mod commit_help;
 mod containerd;
 mod delegate;
 mod digest;
+mod direct;
 mod freeze;
 mod image;
 mod layer;

@@ -1,45 +1,23 @@
-//! What nerdctl would use where nothing is typed: the environment, nerdctl.toml, the defaults, in this order.
+//! What nerdctl would use where nothing is typed: the environment, nerdctl.toml, the defaults, in this order; and what
+//! freezeframe's own variables say.
+
+mod nerdctl_toml;
 
 use std::env;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 
 use crate::arguments::CommitArguments;
+use crate::system::text::quoted;
+use nerdctl_toml::ConfigurationFile;
 
 const DEFAULT_ADDRESS: &str = "/run/containerd/containerd.sock";
 const DEFAULT_NAMESPACE: &str = "default";
-const SYSTEM_FILE: &str = "/etc/nerdctl/nerdctl.toml";
+const LONGEST_PATH_COMPONENT: usize = 255;
+const LONGEST_IDENTIFIER: usize = 76;
 const STRATEGY: &str = "FREEZEFRAME_STRATEGY";
 const REPORT: &str = "FREEZEFRAME_REPORT";
-
-/// Every key that nerdctl knows (pkg/config/config.go of nerdctl 2.3).
-const KNOWN_KEYS: [&str; 22] = [
-    "debug",
-    "debug_full",
-    "address",
-    "namespace",
-    "snapshotter",
-    "cni_path",
-    "cni_netconfpath",
-    "data_root",
-    "cgroup_manager",
-    "insecure_registry",
-    "hosts_dir",
-    "experimental",
-    "host_gateway_ip",
-    "bridge_ip",
-    "kube_hide_dupe",
-    "cdi_spec_dirs",
-    "userns_remap",
-    "dns",
-    "dns_opts",
-    "dns_search",
-    "disable_hc_systemd",
-    "selinux_enabled",
-];
 
 /// How a commit is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +26,8 @@ pub enum Strategy {
     Auto,
     Direct,
     Delegate,
+    /// By the real nerdctl, and directly where that loses the race against the container.
+    Fallback,
 }
 
 impl Strategy {
@@ -57,8 +37,9 @@ impl Strategy {
             Some("" | "auto") => Ok(Self::Auto),
             Some("direct") => Ok(Self::Direct),
             Some("delegate") => Ok(Self::Delegate),
+            Some("fallback") => Ok(Self::Fallback),
             _ => bail!(
-                "{STRATEGY} is {:?}, which is none of auto, direct, delegate",
+                "{STRATEGY} is {:?}, which is none of auto, direct, delegate, fallback",
                 word.to_string_lossy()
             ),
         }
@@ -77,6 +58,18 @@ pub fn is_rootless() -> bool {
     !nix::unistd::geteuid().is_root() || env::var_os("ROOTLESSKIT_STATE_DIR").is_some()
 }
 
+/// nerdctl.toml, the environment or a global flag says what cannot be.
+#[derive(Debug)]
+pub struct Misconfigured(String);
+
+impl std::fmt::Display for Misconfigured {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Misconfigured {}
+
 /// The daemon to talk to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -86,117 +79,97 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// With `is_checked_elsewhere`, keys that only the real nerdctl may know are left to it.
+    ///
     /// # Errors
-    /// nerdctl.toml cannot be read or has unknown keys; an address or a namespace is not valid.
-    pub fn of(arguments: &CommitArguments) -> Result<Self> {
+    /// nerdctl.toml cannot be read or is wrong; an address, a namespace or a cgroup manager is not valid. In nerdctl's words.
+    pub fn of(
+        arguments: &CommitArguments,
+        is_checked_elsewhere: bool,
+    ) -> Result<Self, Misconfigured> {
+        Self::read(arguments, is_checked_elsewhere)
+            .map_err(|error| Misconfigured(format!("{error:#}")))
+    }
+
+    fn read(arguments: &CommitArguments, is_checked_elsewhere: bool) -> Result<Self> {
         let file = ConfigurationFile::read()?;
-        let setting = |typed: &Option<String>, variable: &str, key: &str, default: &str| {
-            if let Some(value) = typed {
-                return Ok(value.clone());
-            }
-            match env::var_os(variable) {
-                Some(value) => value.into_string().map_err(|value| {
-                    anyhow::anyhow!("{variable} is not text: {}", value.display())
-                }),
-                None => Ok(file.text(key)?.unwrap_or_else(|| default.to_owned())),
-            }
+        if !is_checked_elsewhere {
+            file.check()?;
+        }
+        let address = match &arguments.address {
+            Some(address) => address.clone(),
+            None => file.or_environment("address", "CONTAINERD_ADDRESS", DEFAULT_ADDRESS)?,
         };
-        let address = setting(
-            &arguments.address,
-            "CONTAINERD_ADDRESS",
-            "address",
-            DEFAULT_ADDRESS,
-        )?;
-        let namespace = setting(
-            &arguments.namespace,
-            "CONTAINERD_NAMESPACE",
-            "namespace",
-            DEFAULT_NAMESPACE,
-        )?;
-        ensure!(
-            is_identifier(&namespace),
-            "namespace {namespace:?} is not valid"
-        );
-        Ok(Self {
-            address: socket_path(&address)?,
-            namespace,
-        })
+        let namespace = match &arguments.namespace {
+            Some(namespace) => namespace.clone(),
+            None => file.or_environment("namespace", "CONTAINERD_NAMESPACE", DEFAULT_NAMESPACE)?,
+        };
+        let address = socket_path(&address)?;
+        if let Some(manager) = arguments
+            .cgroup_manager
+            .clone()
+            .or(file.text("cgroup_manager")?)
+        {
+            check_cgroup_manager(&manager)?;
+        }
+        check_namespace(&namespace)?;
+        Ok(Self { address, namespace })
     }
 }
 
 fn socket_path(address: &str) -> Result<PathBuf> {
     let path = address.strip_prefix("unix://").unwrap_or(address);
-    ensure!(!path.contains("://"), "invalid address {address:?}");
+    ensure!(!path.contains("://"), "invalid address {}", quoted(address));
     Ok(path.into())
 }
 
-/// containerd's identifiers (pkg/identifiers): letters and digits, joined by single dots, dashes and underscores.
+fn check_cgroup_manager(name: &str) -> Result<()> {
+    ensure!(
+        matches!(name, "systemd" | "cgroupfs" | "none"),
+        "invalid cgroup-manager {} (supported values: \"systemd\", \"cgroupfs\", \"none\")",
+        quoted(name)
+    );
+    Ok(())
+}
+
+/// A namespace is a directory's name to nerdctl (pkg/internal/filesystem), and an identifier to containerd
+/// (pkg/identifiers): letters and digits, joined by single dots, dashes and underscores.
+fn check_namespace(name: &str) -> Result<()> {
+    let path_problem = if name.len() > LONGEST_PATH_COMPONENT {
+        Some("path component must be shorter than 256 characters".to_owned())
+    } else if name.trim().is_empty() {
+        Some("path component cannot be empty".to_owned())
+    } else if name.contains(['/', '\0']) {
+        let name = quoted(name);
+        Some(format!(
+            "forbidden characters in path component: {name} (\"[\\\\x{{0}}/]\")"
+        ))
+    } else if matches!(name, "." | "..") {
+        let name = quoted(name);
+        Some(format!(
+            "forbidden keywords in path component: {name} (\"^([.]|[.][.])$\")"
+        ))
+    } else {
+        None
+    };
+    if let Some(problem) = path_problem {
+        bail!("invalid argument\ninvalid path\n{problem}");
+    }
+    let identifier = format!("namespace validation: identifier {}", quoted(name));
+    ensure!(
+        name.len() <= LONGEST_IDENTIFIER,
+        "{identifier} greater than maximum length ({LONGEST_IDENTIFIER} characters): invalid argument"
+    );
+    ensure!(
+        is_identifier(name),
+        "{identifier} must match ^[A-Za-z0-9]+(?:[._-](?:[A-Za-z0-9]+))*$: invalid argument"
+    );
+    Ok(())
+}
+
 fn is_identifier(name: &str) -> bool {
-    name.len() <= 76
-        && name
-            .split(['.', '-', '_'])
-            .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric()))
-}
-
-/// nerdctl.toml, read and checked.
-#[derive(Default)]
-struct ConfigurationFile {
-    path: PathBuf,
-    table: toml::Table,
-}
-
-impl ConfigurationFile {
-    fn read() -> Result<Self> {
-        let path = configuration_path();
-        let text = match fs::read_to_string(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
-            text => text.with_context(|| failure(&path))?,
-        };
-        let table: toml::Table = text.parse().with_context(|| failure(&path))?;
-        for key in table.keys() {
-            let key = key.to_lowercase();
-            ensure!(
-                KNOWN_KEYS.contains(&key.as_str()),
-                "{}: unknown key {key:?}",
-                failure(&path)
-            );
-        }
-        Ok(Self { path, table })
-    }
-
-    /// nerdctl takes keys in any case.
-    fn text(&self, key: &str) -> Result<Option<String>> {
-        let found = self
-            .table
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(key));
-        match found {
-            None => Ok(None),
-            Some((_, toml::Value::String(value))) => Ok(Some(value.clone())),
-            Some((name, _)) => bail!("{}: {name} is not a string", failure(&self.path)),
-        }
-    }
-}
-
-fn failure(path: &Path) -> String {
-    format!(
-        "failed to load nerdctl config (not daemon config) from {:?}",
-        path.display().to_string()
-    )
-}
-
-fn configuration_path() -> PathBuf {
-    if let Some(path) = env::var_os("NERDCTL_TOML") {
-        return path.into();
-    }
-    if nix::unistd::geteuid().is_root() {
-        return SYSTEM_FILE.into();
-    }
-    let home = || Some(Path::new(&env::var_os("HOME")?).join(".config"));
-    let directory = env::var_os("XDG_CONFIG_HOME")
-        .map(PathBuf::from)
-        .or_else(home);
-    directory.unwrap_or_default().join("nerdctl/nerdctl.toml")
+    name.split(['.', '-', '_'])
+        .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
 #[cfg(test)]
@@ -218,7 +191,21 @@ mod tests {
 
     #[test]
     fn namespaces_are_identifiers() {
-        assert!(is_identifier("k8s.io") && is_identifier("a_b-c1"));
-        assert!(!is_identifier("") && !is_identifier("a/b") && !is_identifier("a..b"));
+        for good in ["k8s.io", "a_b-c1", "default"] {
+            assert!(check_namespace(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            " ",
+            "a/b",
+            "a..b",
+            "..",
+            "_a",
+            "a b",
+            "é",
+            &"a".repeat(77),
+        ] {
+            assert!(check_namespace(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -16,10 +16,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use containerd_client::services::v1::{
     Container, GetContainerRequest, ListContainersRequest, containers_client::ContainersClient,
 };
+use nix::unistd::{AccessFlags, eaccess};
 use tokio::runtime::Runtime;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
@@ -30,6 +31,7 @@ pub use snapshots::OverlayMount;
 pub use tasks::{Task, TaskStatus};
 
 use crate::system::signals;
+use crate::system::text::{lowercase_reason, quoted};
 
 /// Manifests and configurations with thousands of layers exceed tonic's 4 MiB; containerd itself sends up to 16 MiB.
 const LARGEST_MESSAGE: usize = 16 << 20;
@@ -42,6 +44,7 @@ const SIGNAL_POLL: Duration = Duration::from_millis(20);
 pub struct Containerd {
     runtime: Arc<Runtime>,
     channel: Channel,
+    address: PathBuf,
     namespace: String,
     lease: Arc<Mutex<Option<String>>>,
     cleaning_up: bool,
@@ -58,20 +61,30 @@ impl Containerd {
             .enable_all()
             .build()
             .context("starting the client's runtime")?;
-        let socket: PathBuf = address.to_owned();
-        // The plain connect tells why (absent, refused, forbidden), which tonic's error hides.
+        check_access(address)?;
+        // The plain connect tells why (refused, nobody there), which tonic's error hides.
         std::os::unix::net::UnixStream::connect(address)
             .with_context(|| unreachable_message(address))?;
         let channel = runtime
-            .block_on(containerd_client::connect(socket))
+            .block_on(containerd_client::connect(address))
             .with_context(|| unreachable_message(address))?;
         Ok(Self {
             runtime: Arc::new(runtime),
             channel,
+            address: address.to_owned(),
             namespace: namespace.to_owned(),
             lease: Arc::default(),
             cleaning_up: false,
         })
+    }
+
+    /// The socket's path.
+    pub fn address(&self) -> &Path {
+        &self.address
+    }
+
+    pub fn namespace(&self) -> &str {
+        &self.namespace
     }
 
     /// The same connection for undoing: its calls ignore signals, end within a bound, and need no lease.
@@ -93,12 +106,17 @@ impl Containerd {
     }
 
     /// The containers that match any of containerd's `filters` (pkg/filters of containerd's source).
+    ///
+    /// # Errors
+    /// A filter that containerd does not understand: its words, as its own client puts them.
     pub fn containers_matching(&self, filters: Vec<String>) -> Result<Vec<Container>> {
         let request = self.request(ListContainersRequest { filters });
-        Ok(self
-            .call(self.containers().list(request))
-            .context("listing containers")?
-            .containers)
+        match self.call(self.containers().list(request)) {
+            Err(CallError::Daemon(status)) if status.code() == Code::InvalidArgument => {
+                bail!("{}", status.message())
+            }
+            answer => Ok(answer.context("listing containers")?.containers),
+        }
     }
 
     fn containers(&self) -> ContainersClient<Channel> {
@@ -155,6 +173,15 @@ async fn give_up(cleaning_up: bool) -> CallError {
         }
         tokio::time::sleep(SIGNAL_POLL).await;
     }
+}
+
+/// In nerdctl's words, which names the socket and the reason.
+fn check_access(address: &Path) -> Result<()> {
+    let name = quoted(&address.display().to_string());
+    eaccess(address, AccessFlags::R_OK | AccessFlags::W_OK).map_err(|error| {
+        let reason = lowercase_reason(&error.into());
+        anyhow!("cannot access containerd socket {name}: {reason}")
+    })
 }
 
 fn unreachable_message(address: &Path) -> String {

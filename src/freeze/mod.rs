@@ -6,6 +6,7 @@
 
 mod cgroup;
 mod mark;
+mod pause_watch;
 pub mod watchdog;
 
 use std::ffi::OsString;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 pub use cgroup::{Cgroup, Version};
+pub use pause_watch::PauseWatch;
 
 use crate::containerd::{Containerd, TaskStatus};
 use crate::system::signals::HeldStops;
@@ -31,8 +33,6 @@ pub enum Freezer {
     /// Through the daemon and its shim: slower, but there is always one.
     Task {
         containerd: Containerd,
-        address: OsString,
-        namespace: String,
         container: String,
     },
 }
@@ -63,7 +63,6 @@ impl Freezer {
             Self::Task {
                 containerd,
                 container,
-                ..
             } => containerd.pause_task(container)?,
         }
         Ok(frozen)
@@ -76,7 +75,6 @@ impl Freezer {
             Self::Task {
                 containerd,
                 container,
-                ..
             } => Ok(containerd.task(container)?.status == TaskStatus::Paused),
         }
     }
@@ -87,7 +85,6 @@ impl Freezer {
             Self::Task {
                 containerd,
                 container,
-                ..
             } => containerd.task_processes(container),
         }
     }
@@ -120,7 +117,6 @@ impl Freezer {
             Self::Task {
                 containerd,
                 container,
-                ..
             } => containerd.for_cleaning_up().resume_task(container),
         }
     }
@@ -146,14 +142,12 @@ impl Freezer {
                 vec![version.into(), directory.into()]
             }
             Self::Task {
-                address,
-                namespace,
+                containerd,
                 container,
-                ..
             } => vec![
                 "task".into(),
-                address.clone(),
-                namespace.into(),
+                containerd.address().into(),
+                containerd.namespace().into(),
                 container.into(),
             ],
         }
@@ -174,8 +168,6 @@ impl Freezer {
             }
             [kind, address, namespace, container] if kind == "task" => Ok(Self::Task {
                 containerd: Containerd::connect(address.as_ref(), &text(namespace))?,
-                address: address.clone(),
-                namespace: text(namespace),
                 container: text(container),
             }),
             _ => bail!("the watchdog is started by a commit, not by hand"),
@@ -249,10 +241,9 @@ impl Freezer {
                 format!("echo 0 > {}/cgroup.freeze", cgroup.directory.display())
             }
             Self::Task {
-                namespace,
+                containerd,
                 container,
-                ..
-            } => format!("ctr -n {namespace} tasks resume {container}"),
+            } => format!("ctr -n {} tasks resume {container}", containerd.namespace()),
         }
     }
 }

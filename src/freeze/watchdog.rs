@@ -1,11 +1,13 @@
 //! The watchdog: a process of its own that thaws the container when the committing process dies or stalls.
 //!
 //! It is this program again, in a session of its own, with every signal blocked. It holds the only other end of a pipe
-//! whose closing it cannot miss. `f` on the pipe announces a freeze and starts its clock, `t` tells of the thaw.
+//! whose closing it cannot miss. `f` on the pipe announces a freeze and starts its clock, `t` tells of the thaw. `d`
+//! announces a pause that the real nerdctl makes, which may last; that one holds the pipe open as well, so that the
+//! watchdog acts when both have ended.
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::{Freezer, HOLD_BOUND, mark::Mark};
+use super::{Freezer, HOLD_BOUND, mark::Mark, pause_watch};
 use crate::system::signals;
 
 /// The first word of its command line.
@@ -21,6 +23,7 @@ pub const COMMAND: &str = "watchdog";
 /// Past this, the committing process has stalled.
 const DEADLINE: Duration = HOLD_BOUND.saturating_add(Duration::from_secs(1));
 const ABOUT_TO_FREEZE: u8 = b'f';
+const ABOUT_TO_DELEGATE: u8 = b'd';
 const THAWED: u8 = b't';
 const READY: u8 = b'r';
 
@@ -65,6 +68,17 @@ impl Watchdog {
             .context("telling the watchdog of the freeze")
     }
 
+    /// To be told before the real nerdctl may pause the container.
+    pub fn about_to_delegate(&mut self) -> Result<()> {
+        self.tell(ABOUT_TO_DELEGATE)
+            .context("telling the watchdog of the delegated commit")
+    }
+
+    /// The pipe that whoever makes the pause must hold open.
+    pub fn pipe(&self) -> Option<BorrowedFd<'_>> {
+        self.pipe.as_ref().map(AsFd::as_fd)
+    }
+
     pub fn thawed(&mut self) {
         // A watchdog that is gone has nothing to do any more.
         let _ = self.tell(THAWED);
@@ -86,6 +100,33 @@ impl Drop for Watchdog {
     }
 }
 
+/// What the watchdog has to see to.
+#[derive(Clone, Copy)]
+enum Duty {
+    Nothing,
+    /// A freeze of our own, which must have ended by then.
+    Freeze(Instant),
+    /// A pause of the real nerdctl's, as long as that lives.
+    Pause,
+}
+
+impl Duty {
+    fn told(message: u8) -> Self {
+        match message {
+            ABOUT_TO_FREEZE => Self::Freeze(Instant::now() + DEADLINE),
+            ABOUT_TO_DELEGATE => Self::Pause,
+            _ => Self::Nothing,
+        }
+    }
+
+    fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::Freeze(deadline) => Some(deadline),
+            Self::Nothing | Self::Pause => None,
+        }
+    }
+}
+
 /// The watchdog's own life; `words` describe the freezer. Returns when the committing process has ended.
 pub fn run(words: &[OsString]) -> Result<()> {
     signals::block_all()?;
@@ -94,24 +135,32 @@ pub fn run(words: &[OsString]) -> Result<()> {
     io::stdout()
         .write_all(&[READY])
         .and_then(|()| io::stdout().flush())?;
-    let mut deadline = None;
+    let mut duty = Duty::Nothing;
     loop {
-        match next_message(deadline)? {
-            Event::Message(ABOUT_TO_FREEZE) => deadline = Some(Instant::now() + DEADLINE),
-            Event::Message(_) => deadline = None,
+        match next_message(duty.deadline())? {
+            Event::Message(message) => duty = Duty::told(message),
             Event::Late => {
                 thaw(&freezer);
                 // It may freeze yet, once it runs again.
-                deadline = Some(Instant::now() + DEADLINE);
+                duty = Duty::told(ABOUT_TO_FREEZE);
             }
             Event::Gone => {
-                if deadline.is_some() {
-                    thaw(&freezer);
-                    Mark::remove_of(&freezer.name());
-                }
+                finish(duty, &freezer);
                 return Ok(());
             }
         }
+    }
+}
+
+/// Nobody is left whose work could be disturbed.
+fn finish(duty: Duty, freezer: &Freezer) {
+    match duty {
+        Duty::Nothing => {}
+        Duty::Freeze(_) => {
+            thaw(freezer);
+            Mark::remove_of(&freezer.name());
+        }
+        Duty::Pause => pause_watch::undo_pause(freezer, pause_watch::SETTLING),
     }
 }
 

@@ -12,6 +12,7 @@ use containerd_client::services::v1::Container;
 use serde_json::Value;
 
 pub use base::BaseImage;
+pub use resolve::InspectFailed;
 
 use crate::arguments::CommitArguments;
 use crate::containerd::{Containerd, Task};

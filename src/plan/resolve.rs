@@ -3,31 +3,52 @@
 use std::ffi::OsString;
 
 use anyhow::{Context, Result, bail};
+use containerd_client::services::v1::Container;
 use serde_json::Value;
 
 use crate::arguments::CommitArguments;
 use crate::containerd::Containerd;
 use crate::passthrough::RealNerdctl;
+use crate::system::text::quoted;
 
-/// Asks the real nerdctl, whose rules for names these are, or containerd itself where there is none.
+const NAME_LABEL: &str = "nerdctl/name";
+
+/// Asks the real nerdctl, and containerd itself where there is none or where that has no one answer.
 pub fn container_id(
     containerd: &Containerd,
     real: Option<&RealNerdctl>,
     arguments: &CommitArguments,
 ) -> Result<String> {
     let name = &arguments.container;
-    let mut ids = match real {
-        Some(real) => inspect(real, arguments)?,
-        None => search(containerd, name)?,
-    };
-    ids.sort();
-    ids.dedup();
-    match ids.as_slice() {
+    if let Some(real) = real
+        && let [id] = inspect(real, arguments)?.as_slice()
+    {
+        return Ok(id.clone());
+    }
+    match search(containerd, name)?.as_slice() {
         [id] => Ok(id.clone()),
         [] => bail!(no_such_container(name)),
         _ => bail!("multiple IDs found with provided prefix: {name}"),
     }
 }
+
+/// The real nerdctl could not look for the container; whatever the reason, it says that best itself.
+#[derive(Debug)]
+pub struct InspectFailed {
+    said: String,
+}
+
+impl std::fmt::Display for InspectFailed {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            formatter,
+            "`nerdctl container inspect` fails: {}",
+            self.said
+        )
+    }
+}
+
+impl std::error::Error for InspectFailed {}
 
 pub fn no_such_container(name: &str) -> String {
     format!("no such container {name}")
@@ -49,15 +70,11 @@ fn inspect(real: &RealNerdctl, arguments: &CommitArguments) -> Result<Vec<String
         .run()
         .with_context(|| format!("running {}", real.path().display()))?;
     if !output.status.success() {
-        let message = String::from_utf8_lossy(&output.stderr);
-        if message.contains("no such container") {
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        if said.contains("no such container") {
             return Ok(Vec::new());
         }
-        bail!(
-            "{} container inspect {name}: {}",
-            real.path().display(),
-            message.trim()
-        );
+        return Err(InspectFailed { said }.into());
     }
     let found: Value = serde_json::from_slice(&output.stdout)
         .with_context(|| format!("reading what `nerdctl container inspect {name}` printed"))?;
@@ -67,19 +84,37 @@ fn inspect(real: &RealNerdctl, arguments: &CommitArguments) -> Result<Vec<String
         .collect())
 }
 
-/// nerdctl's rule: the name in its label, or the beginning of an ID; a whole ID is never ambiguous.
+/// nerdctl's rule (pkg/idutil/containerwalker): the name in a label, or the beginning of an ID. Unlike nerdctl's, a whole
+/// ID that nobody has for a name is never ambiguous.
 fn search(containerd: &Containerd, name: &str) -> Result<Vec<String>> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
-    if name.is_empty() || !name.bytes().all(is_plain) {
-        return Ok(Vec::new());
-    }
-    if let Some(container) = containerd.container(name)? {
-        return Ok(vec![container.id]);
+    if name.starts_with("k8s://") {
+        bail!(
+            "specifying \"k8s://...\" form is not supported (Hint: specify ID instead): {}",
+            quoted(name)
+        );
     }
     let filters = vec![
-        format!("labels.\"nerdctl/name\"==\"{name}\""),
-        format!("id~=\"^{}\"", name.replace('.', "\\\\.")),
+        format!("labels.\"{NAME_LABEL}\"=={name}"),
+        format!("id~=^{}.*$", escaped(name)),
     ];
     let found = containerd.containers_matching(filters)?;
+    let is_called_so =
+        |container: &Container| container.labels.get(NAME_LABEL).map(String::as_str) == Some(name);
+    let has_whole_id = found.iter().any(|container| container.id == name);
+    if has_whole_id && !found.iter().any(|one| is_called_so(one) && one.id != name) {
+        return Ok(vec![name.to_owned()]);
+    }
     Ok(found.into_iter().map(|container| container.id).collect())
+}
+
+/// Go's regexp.QuoteMeta.
+fn escaped(name: &str) -> String {
+    let mut escaped = String::new();
+    for character in name.chars() {
+        if "\\.+*?()|[]{}^$".contains(character) {
+            escaped.push('\\');
+        }
+        escaped.push(character);
+    }
+    escaped
 }

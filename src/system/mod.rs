@@ -10,5 +10,6 @@ pub mod mounts;
 pub mod process;
 pub mod signals;
 pub mod sync;
+pub mod terminal;
 pub mod text;
 pub mod tree;

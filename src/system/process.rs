@@ -2,11 +2,17 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{IntoRawFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 
 /// A process, told apart from every other of this machine: `PID:START-TIME:BOOT-ID:PID-NAMESPACE`.
 pub struct ProcessIdentity {
@@ -100,6 +106,26 @@ pub fn unique_name() -> String {
 pub fn set_variable(name: &str, value: &str) {
     // SAFETY: pass-through starts no threads, so nobody reads the environment meanwhile.
     unsafe { std::env::set_var(name, value) };
+}
+
+/// Has `command`, once it is started, end when this process does, and hold `pipe` open as long as it lives.
+pub fn tie_to_this_process(command: &mut Command, pipe: Option<BorrowedFd>) {
+    let pipe = pipe.map(|pipe| pipe.as_raw_fd());
+    let parent = Pid::this();
+    let tie = move || {
+        nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)?;
+        if Pid::parent() != parent {
+            return Err(io::Error::from(Errno::ESRCH));
+        }
+        if let Some(pipe) = pipe {
+            // SAFETY: the caller's descriptor is open when it starts the command, and the child has the same.
+            let pipe = unsafe { BorrowedFd::borrow_raw(pipe) };
+            fcntl(pipe, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec only system calls are made, and nothing is allocated.
+    unsafe { command.pre_exec(tie) };
 }
 
 /// Opens what is closed of standard input, output and error as /dev/null, so that no file of ours gets their numbers

@@ -99,7 +99,15 @@ fn a_bad_configuration_file_is_named() -> Result {
             let path = scene.daemon().run_folder().join(name);
             fs::write(&path, text)?;
             let path = path.display().to_string();
-            scene.expect_refusal_with("NERDCTL_TOML", &path, &path)?;
+            let alone = scene.alone()?.with("NERDCTL_TOML", &path);
+            expect_error(&alone.commit(&scene.container, REFERENCE, &[])?, &path);
+            // The stand-in reads no such file: only a real one refuses it.
+            if scene.daemon().nerdctl()?.is_real {
+                let beside = scene.beside()?.with("NERDCTL_TOML", &path);
+                let refused = beside.commit(&scene.container, REFERENCE, &[])?;
+                assert_eq!(refused.outcome.status.code(), Some(1));
+                assert!(refused.outcome.error_text().contains(&path));
+            }
         }
         Ok(())
     })

@@ -3,13 +3,16 @@
 //! One program for all, so that it is linked once. Each test has a daemon of its own
 //! and leaves nothing behind. They need root: tests/run sees to that.
 
+mod arguments;
 mod cgroup2;
+mod delegation;
 mod errors;
 mod pass_through;
 mod point_in_time;
 mod regressions;
 mod report;
 mod same_tree;
+mod scripted;
 mod signals;
 mod states;
 mod strategy;

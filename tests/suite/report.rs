@@ -169,7 +169,7 @@ fn on_a_terminal_one_line_says_the_essence() -> Result {
 }
 
 /// `line` on a terminal of its own, in the environment of `model`.
-fn on_terminal(model: &Command, line: &str) -> Command {
+pub fn on_terminal(model: &Command, line: &str) -> Command {
     let mut command = Command::new("script");
     for (name, value) in model.get_envs() {
         match value {

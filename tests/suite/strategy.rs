@@ -2,10 +2,9 @@
 //! what is delegated is the real nerdctl's, from its arguments to its exit code.
 
 use crate::FREEZEFRAME;
+use crate::scripted::Scripted;
 use harness::{BASE, Commit, Container, Daemon, Freezeframe, Leftovers, Result};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 
 const REFERENCE: &str = "docker.io/library/strategic:latest";
 const STRATEGY: &str = "FREEZEFRAME_STRATEGY";
@@ -14,7 +13,7 @@ const STRATEGY: &str = "FREEZEFRAME_STRATEGY";
 fn delegate_hands_the_same_words_on_and_passes_output_and_exit_code() -> Result {
     let daemon = Daemon::start()?;
     let container = daemon.run(&["sleep", "1000"])?;
-    let recorder = Recorder::new(&daemon)?;
+    let recorder = recorder(&daemon)?;
     let freezeframe = recorder.before_us(&daemon)?.with(STRATEGY, "delegate");
     let report = daemon.run_folder().join("flag.json");
     let words = ["--debug=false", "container", "commit", "-m", "a  b", "-p=0"];
@@ -25,7 +24,7 @@ fn delegate_hands_the_same_words_on_and_passes_output_and_exit_code() -> Result 
     assert_eq!(seen.text(), "from the real one");
     assert_eq!(seen.error_text(), "its error");
     let expected = [&words[..], &[&container.name, "x:1"]].concat();
-    assert_eq!(recorder.words()?, expected);
+    assert_eq!(recorder.lines("words"), expected);
     let report: serde_json::Value = serde_json::from_slice(&fs::read(&report)?)?;
     assert_eq!(report["strategy"], "delegate");
     assert_eq!(report["result"], "error");
@@ -66,7 +65,7 @@ fn auto_is_direct_where_that_applies() -> Result {
 fn auto_delegates_a_container_of_another_snapshotter_and_says_why() -> Result {
     let daemon = Daemon::start()?;
     let container = native(&daemon)?;
-    let recorder = Recorder::new(&daemon)?;
+    let recorder = recorder(&daemon)?;
     let freezeframe = recorder.before_us(&daemon)?;
     let commit = freezeframe.commit(&container, REFERENCE, &["--debug"])?;
     assert_eq!(commit.report["strategy"], "delegate");
@@ -83,12 +82,12 @@ fn auto_delegates_a_container_of_another_snapshotter_and_says_why() -> Result {
 fn auto_delegates_a_layer_that_only_the_real_one_makes() -> Result {
     let daemon = Daemon::start()?;
     let container = daemon.run(&["sleep", "1000"])?;
-    let recorder = Recorder::new(&daemon)?;
+    let recorder = recorder(&daemon)?;
     let freezeframe = recorder.before_us(&daemon)?;
     let commit = freezeframe.commit(&container, REFERENCE, &["--estargz"])?;
     assert_eq!(commit.outcome.status.code(), Some(7));
     assert_eq!(
-        recorder.words()?,
+        recorder.lines("words"),
         ["commit", "--estargz", &container.name, REFERENCE]
     );
     Ok(())
@@ -141,6 +140,67 @@ fn a_commit_needs_no_real_nerdctl() -> Result {
     Ok(())
 }
 
+#[test]
+fn fallback_is_the_real_one_where_that_succeeds() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?.with(STRATEGY, "fallback");
+    let commit = freezeframe
+        .commit(&container, REFERENCE, &[])?
+        .succeeded()?;
+    assert_eq!(commit.report["strategy"], "delegate");
+    let digest = &daemon.ctr().manifest(REFERENCE)?["config"]["digest"];
+    assert_eq!(*digest, commit.outcome.text());
+    Ok(())
+}
+
+#[test]
+fn fallback_is_direct_where_the_real_one_loses_the_race() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    container.shell("echo new >/srv/new")?;
+    let loser = Scripted::new(
+        &daemon,
+        "echo try >>$folder/tries; echo partial; echo 'archive/tar: write too long' >&2; exit 1",
+    )?;
+    let freezeframe = loser.before_us(&daemon)?.with(STRATEGY, "fallback");
+    let commit = freezeframe
+        .commit(&container, REFERENCE, &[])?
+        .succeeded()?;
+    assert_eq!(commit.report["strategy"], "direct");
+    assert_eq!(commit.outcome.error_text(), "");
+    let digest = &daemon.ctr().manifest(REFERENCE)?["config"]["digest"];
+    assert_eq!(*digest, commit.outcome.text());
+    assert_eq!(loser.lines("tries"), ["try"]);
+    Ok(())
+}
+
+#[test]
+fn fallback_leaves_every_other_failure_to_the_real_one() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    let freezeframe = recorder(&daemon)?.before_us(&daemon)?;
+    let freezeframe = freezeframe.with(STRATEGY, "fallback");
+    let commit = freezeframe.commit(&container, REFERENCE, &[])?;
+    assert_eq!(commit.outcome.status.code(), Some(7));
+    assert_eq!(commit.outcome.error_text(), "its error");
+    assert_eq!(commit.report["strategy"], "delegate");
+    Ok(())
+}
+
+#[test]
+fn fallback_without_a_real_nerdctl_is_direct() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?.with(STRATEGY, "fallback");
+    let without = freezeframe
+        .with("FREEZEFRAME_NERDCTL", "")
+        .with("PATH", daemon.new_folder("empty")?);
+    let commit = without.commit(&container, REFERENCE, &[])?.succeeded()?;
+    assert_eq!(commit.report["strategy"], "direct");
+    Ok(())
+}
+
 fn native(daemon: &Daemon) -> Result<Container<'_>> {
     Container::run_with(
         daemon,
@@ -170,35 +230,9 @@ fn expect_refusal(
     Ok(())
 }
 
-/// A nerdctl that notes the words of a commit, prints something and fails with 7. All
-/// else goes to nerdctl.
-struct Recorder {
-    program: PathBuf,
-    noted: PathBuf,
-}
-
-impl Recorder {
-    fn new(daemon: &Daemon) -> Result<Self> {
-        let folder = daemon.new_folder("recorder")?;
-        let (program, noted) = (folder.join("nerdctl"), folder.join("words"));
-        let script = format!(
-            "#!/bin/sh\ncase \" $* \" in *' inspect '*) exec {} \"$@\";; esac\n\
-             printf '%s\\n' \"$@\" >{}\necho from the real one\necho its error >&2\nexit 7\n",
-            daemon.nerdctl()?.program.display(),
-            noted.display()
-        );
-        fs::write(&program, script)?;
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
-        Ok(Self { program, noted })
-    }
-
-    fn before_us<'d>(&self, daemon: &'d Daemon) -> Result<Freezeframe<'d>> {
-        let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
-        Ok(freezeframe.with("FREEZEFRAME_NERDCTL", &self.program))
-    }
-
-    fn words(&self) -> Result<Vec<String>> {
-        let noted = fs::read_to_string(&self.noted)?;
-        Ok(noted.lines().map(str::to_owned).collect())
-    }
+/// A nerdctl that notes the words of a commit, prints something and fails with 7.
+fn recorder(daemon: &Daemon) -> Result<Scripted> {
+    let script = "printf '%s\\n' \"$@\" >$folder/words\n\
+                  echo from the real one; echo its error >&2; exit 7";
+    Scripted::new(daemon, script)
 }

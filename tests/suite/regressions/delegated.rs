@@ -1,48 +1,85 @@
-//! A delegated commit whose real nerdctl dies in the middle of its pause: the container
-//! runs on.
+//! A delegated commit of which somebody dies in the middle of the pause, the real nerdctl,
+//! we or both: the container runs on.
 
 use super::IMAGE;
-use crate::FREEZEFRAME;
-use harness::{Container, Daemon, Heartbeat, Result, Signal, wait_until};
+use crate::scripted::Scripted;
+use harness::{Daemon, Heartbeat, Result, Signal, wait_until};
 use nix::sys::signal::{self, kill};
 use nix::unistd::Pid;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 #[test]
 fn an_interrupt_to_us_leaves_the_container_running() -> Result {
-    runs_on_after(|us, _| us.signal(Signal::INT))
+    runs_on_after(|us, _| us.signal(Signal::INT)).map(drop)
 }
 
 #[test]
 fn a_termination_of_us_leaves_the_container_running() -> Result {
-    runs_on_after(|us, _| us.signal(Signal::TERM))
+    runs_on_after(|us, _| us.signal(Signal::TERM)).map(drop)
 }
 
 #[test]
 fn a_kill_of_the_real_nerdctl_leaves_the_container_running() -> Result {
-    runs_on_after(|_, real| Ok(kill(real, signal::SIGKILL)?))
+    runs_on_after(|_, real| Ok(kill(real, signal::SIGKILL)?)).map(drop)
 }
 
-fn runs_on_after(end: impl FnOnce(&harness::Committing, Pid) -> Result) -> Result {
+#[test]
+fn a_kill_of_us_ends_the_real_nerdctl_and_leaves_the_container_running() -> Result {
+    let real = runs_on_after(|us, _| us.signal(Signal::KILL))?;
+    wait_until("the real nerdctl's end", Duration::from_secs(10), || {
+        Ok((!is_alive(real)).then_some(()))
+    })
+}
+
+#[test]
+fn a_kill_of_us_and_of_the_real_nerdctl_leaves_the_container_running() -> Result {
+    runs_on_after(|us, real| {
+        us.signal(Signal::STOP)?;
+        kill(real, signal::SIGKILL)?;
+        us.signal(Signal::KILL)
+    })?;
+    Ok(())
+}
+
+fn is_alive(process: Pid) -> bool {
+    // One that has ended, and that nobody has waited for, is there yet.
+    let state = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    state
+        .rsplit(") ")
+        .next()
+        .is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
+}
+
+fn runs_on_after(end: impl FnOnce(&harness::Committing, Pid) -> Result) -> Result<Pid> {
     let daemon = Daemon::start()?;
     let container = daemon.run(&["sleep", "1000"])?;
     let heartbeat = container.heartbeat()?;
-    let sleeper = Sleeper::new(&container)?;
-    let freezeframe = daemon
-        .freezeframe(FREEZEFRAME)?
-        .with("FREEZEFRAME_STRATEGY", "delegate")
-        .with("FREEZEFRAME_NERDCTL", &sleeper.program);
+    let sleeper = Scripted::new(
+        &daemon,
+        &format!(
+            "$nerdctl pause {} >$folder/log 2>&1; echo $$ >$folder/process; exec sleep 1000",
+            container.name
+        ),
+    )?;
+    let freezeframe = sleeper.before_us(&daemon)?;
+    let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
     let committing = freezeframe.start_commit(&container, IMAGE, &[])?;
-    let real = sleeper.wait_until_it_sleeps()?;
+    let process = wait_until("the pause", Duration::from_secs(10), || {
+        Ok(sleeper.lines("process").pop())
+    })?;
+    let real = Pid::from_raw(process.parse()?);
     assert_eq!(container.status()?.as_deref(), Some("paused"));
     end(&committing, real)?;
     let outcome = committing.finish()?.outcome;
     assert!(!outcome.status.success(), "{}", outcome.describe());
-    assert_eq!(container.status()?.as_deref(), Some("running"));
-    expect_beats(&heartbeat)
+    wait_until(
+        "the container's resumption",
+        Duration::from_secs(10),
+        || Ok((container.status()?.as_deref() == Some("running")).then_some(())),
+    )?;
+    expect_beats(&heartbeat)?;
+    Ok(real)
 }
 
 fn expect_beats(heartbeat: &Heartbeat) -> Result {
@@ -50,36 +87,4 @@ fn expect_beats(heartbeat: &Heartbeat) -> Result {
     wait_until("the container running on", Duration::from_secs(2), || {
         Ok((heartbeat.beats()? > beats + 1).then_some(()))
     })
-}
-
-/// A nerdctl whose commit pauses the container and then takes for ever.
-struct Sleeper {
-    program: PathBuf,
-    process: PathBuf,
-}
-
-impl Sleeper {
-    fn new(container: &Container) -> Result<Self> {
-        let folder = container.daemon().new_folder("sleeper")?;
-        let (program, process) = (folder.join("nerdctl"), folder.join("process"));
-        let real = container.daemon().nerdctl()?.program;
-        let script = format!(
-            "#!/bin/sh\ncase \" $* \" in *' inspect '*) exec {real} \"$@\";; esac\n\
-             {real} pause {name} >{process}.log 2>&1\necho $$ >{process}.new\n\
-             mv {process}.new {process}\nexec sleep 1000\n",
-            real = real.display(),
-            name = container.name,
-            process = process.display(),
-        );
-        fs::write(&program, script)?;
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
-        Ok(Self { program, process })
-    }
-
-    fn wait_until_it_sleeps(&self) -> Result<Pid> {
-        let number = wait_until("the pause", Duration::from_secs(10), || {
-            Ok(fs::read_to_string(&self.process).ok())
-        })?;
-        Ok(Pid::from_raw(number.trim().parse()?))
-    }
 }

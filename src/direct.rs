@@ -1,0 +1,124 @@
+//! The direct commit: the numbered list of the design, one call per step.
+
+use anyhow::{Context, Result, ensure};
+
+use crate::arguments::CommitArguments;
+use crate::capture::{Capture, Captured};
+use crate::containerd::{Containerd, Lease, OverlayMount};
+use crate::freeze::{Cgroup, Freezer};
+use crate::image::{Image, Parts};
+use crate::layer::{self, Layer};
+use crate::locks::Locks;
+use crate::log;
+use crate::plan::{DirectPlan, Subject};
+use crate::report::{Report, milliseconds};
+use crate::stages::Stages;
+use crate::system::process::unique_name;
+use crate::system::signals;
+use crate::system::sync::FilesystemSync;
+
+/// A commit that is ours from the first step to the last.
+pub struct DirectCommit<'a> {
+    pub containerd: &'a Containerd,
+    pub subject: &'a Subject,
+    pub plan: &'a DirectPlan,
+    pub arguments: &'a CommitArguments,
+}
+
+impl DirectCommit<'_> {
+    /// Makes the image; what is known of it goes into `report` as it becomes known.
+    pub fn run(&self, stages: &mut Stages, report: &mut Report) -> Result<()> {
+        let Self {
+            containerd,
+            subject,
+            plan,
+            arguments,
+        } = *self;
+        let locks = stages.time("lock", || Locks::acquire(subject, plan))?;
+        let lease = stages.time("lease", || Lease::acquire(containerd))?;
+        signals::allow_stops()?;
+        containerd.lease_content(&plan.base.manifest_digest)?;
+        let key = format!("freezeframe-{}", unique_name());
+        let prepared = stages.time("prepare", || self.prepare(&key))?;
+        let captured = Capture {
+            containerd,
+            subject,
+            upper: &plan.upper,
+            prepared: &prepared,
+            pause: arguments.pause,
+            freezer: &|pid| self.freezer(pid),
+        }
+        .run(stages)?;
+        drop(locks);
+        report_capture(report, &captured);
+        let written_back = FilesystemSync::start(&captured.tree.root())?;
+        let layer = stages.time("layer", || {
+            layer::write(containerd, &captured.tree, arguments.compression)
+        })?;
+        stages.time("sync", || written_back.wait())?;
+        let parts = Parts {
+            arguments,
+            subject,
+            plan,
+            layer: &layer,
+            snapshot_key: &key,
+        };
+        let image = stages.time("image", || parts.write(containerd))?;
+        stages.time("release", || drop(lease));
+        report.image = Some(arguments.reference.clone());
+        report_image(report, &layer, image);
+        Ok(())
+    }
+
+    /// An empty upper directory on the container's own layers, which becomes the clone.
+    fn prepare(&self, key: &str) -> Result<OverlayMount> {
+        let snapshotter = &self.subject.snapshotter;
+        let mounts = self
+            .containerd
+            .prepare_snapshot(snapshotter, key, &self.plan.parent)?;
+        let overlay = OverlayMount::of(&mounts)
+            .context("the snapshotter does not mount a new snapshot as an overlay")?;
+        let upper = overlay.upper.display();
+        let is_empty = std::fs::read_dir(&overlay.upper)
+            .with_context(|| format!("opening the new upper directory {upper}"))?
+            .next()
+            .is_none();
+        ensure!(
+            is_empty && overlay.upper != self.plan.upper,
+            "the new snapshot's upper directory {upper} is not empty"
+        );
+        Ok(overlay)
+    }
+
+    /// What freezes the container whose first process is `pid`.
+    fn freezer(&self, pid: u32) -> Result<Freezer> {
+        let subject = self.subject;
+        let cgroup = Cgroup::of_container(pid, &subject.id, subject.cgroups_path())?;
+        Ok(match cgroup {
+            Some(cgroup) => Freezer::Cgroup(cgroup),
+            None => Freezer::Task {
+                containerd: self.containerd.clone(),
+                container: subject.id.clone(),
+            },
+        })
+    }
+}
+
+fn report_capture(report: &mut Report, captured: &Captured) {
+    report.bytes_cloned = Some(captured.bytes_cloned);
+    report.bytes_copied_frozen = Some(captured.bytes_copied_frozen);
+    report.frozen_ms = Some(milliseconds(captured.frozen));
+    for warning in &captured.warnings {
+        log::warning(warning);
+    }
+}
+
+fn report_image(report: &mut Report, layer: &Layer, image: Image) {
+    report.config_digest = Some(image.config_digest);
+    report.manifest_digest = Some(image.manifest_digest);
+    report.chain_id = Some(image.chain_id);
+    report.layer_digest = Some(layer.digest.clone());
+    report.diff_id = Some(layer.diff_id.clone());
+    report.layer_bytes = Some(layer.size);
+    report.entries = Some(layer.entries);
+}

@@ -1,0 +1,146 @@
+//! nerdctl.toml: read, and checked as strictly as nerdctl does (pkg/config/config.go of nerdctl 2.3, and its TOML library,
+//! github.com/pelletier/go-toml).
+
+use std::env;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow, bail, ensure};
+use toml::Value;
+
+use crate::system::text::{lowercase_reason, quoted};
+
+const SYSTEM_FILE: &str = "/etc/nerdctl/nerdctl.toml";
+
+/// What a key holds, as Go calls it.
+const TEXT: &str = "string";
+const BOOLEAN: &str = "bool";
+const LIST: &str = "[]string";
+
+/// Every key that nerdctl knows: its name, the field that it fills, and what that holds.
+const KEYS: [(&str, &str, &str); 22] = [
+    ("debug", "Debug", BOOLEAN),
+    ("debug_full", "DebugFull", BOOLEAN),
+    ("address", "Address", TEXT),
+    ("namespace", "Namespace", TEXT),
+    ("snapshotter", "Snapshotter", TEXT),
+    ("cni_path", "CNIPath", TEXT),
+    ("cni_netconfpath", "CNINetConfPath", TEXT),
+    ("data_root", "DataRoot", TEXT),
+    ("cgroup_manager", "CgroupManager", TEXT),
+    ("insecure_registry", "InsecureRegistry", BOOLEAN),
+    ("hosts_dir", "HostsDir", LIST),
+    ("experimental", "Experimental", BOOLEAN),
+    ("host_gateway_ip", "HostGatewayIP", TEXT),
+    ("bridge_ip", "BridgeIP", TEXT),
+    ("kube_hide_dupe", "KubeHideDupe", BOOLEAN),
+    ("cdi_spec_dirs", "CDISpecDirs", LIST),
+    ("userns_remap", "UsernsRemap", TEXT),
+    ("dns", "DNS", LIST),
+    ("dns_opts", "DNSOpts", LIST),
+    ("dns_search", "DNSSearch", LIST),
+    ("disable_hc_systemd", "DisableHCSystemd", BOOLEAN),
+    ("selinux_enabled", "SelinuxEnabled", BOOLEAN),
+];
+
+/// The file's keys; none where there is no file.
+#[derive(Default)]
+pub struct ConfigurationFile {
+    path: PathBuf,
+    table: toml::Table,
+}
+
+impl ConfigurationFile {
+    /// Reads `$NERDCTL_TOML`, else the system's or the user's own file.
+    pub fn read() -> Result<Self> {
+        let path = path();
+        let text = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            text => text.map_err(|error| {
+                anyhow!("open {}: {}", path.display(), lowercase_reason(&error))
+            })?,
+        };
+        let table = text
+            .parse()
+            .map_err(|error: toml::de::Error| anyhow!("{}: toml: {error}", failure(&path)))?;
+        Ok(Self { path, table })
+    }
+
+    /// # Errors
+    /// A key that nerdctl does not know, or one that holds another kind of value.
+    pub fn check(&self) -> Result<()> {
+        for (name, value) in &self.table {
+            let known = KEYS.iter().find(|(key, ..)| name.eq_ignore_ascii_case(key));
+            let Some((_, field, kind)) = known else {
+                bail!(
+                    "{}: strict mode: fields in the document are missing in the target struct",
+                    failure(&self.path)
+                );
+            };
+            self.check_kind(value, field, kind)?;
+        }
+        Ok(())
+    }
+
+    fn check_kind(&self, value: &Value, field: &str, kind: &str) -> Result<()> {
+        if let (Value::Array(elements), LIST) = (value, kind) {
+            return elements
+                .iter()
+                .try_for_each(|element| self.check_kind(element, field, TEXT));
+        }
+        let fits = matches!(
+            (value, kind),
+            (Value::String(_), TEXT) | (Value::Boolean(_), BOOLEAN)
+        );
+        ensure!(
+            fits,
+            "{}: toml: cannot decode TOML {} into struct field config.Config.{field} of type {kind}",
+            failure(&self.path),
+            value.type_str()
+        );
+        Ok(())
+    }
+
+    /// The text under `key`, whose case does not matter.
+    pub fn text(&self, key: &str) -> Result<Option<String>> {
+        let mut all = self.table.iter();
+        match all.find(|(name, _)| name.eq_ignore_ascii_case(key)) {
+            None => Ok(None),
+            Some((_, Value::String(value))) => Ok(Some(value.clone())),
+            Some((name, _)) => bail!("{}: {name} is not a string", failure(&self.path)),
+        }
+    }
+
+    /// The environment's `variable`, else what the file has under `key`, else `default`.
+    pub fn or_environment(&self, key: &str, variable: &str, default: &str) -> Result<String> {
+        match env::var_os(variable) {
+            Some(value) => value
+                .into_string()
+                .map_err(|value| anyhow!("{variable} is not text: {}", value.display())),
+            None => Ok(self.text(key)?.unwrap_or_else(|| default.to_owned())),
+        }
+    }
+}
+
+fn failure(path: &Path) -> String {
+    format!(
+        "failed to load nerdctl config (not daemon config) from {} (Hint: don't mix up daemon's `config.toml` with \
+         `nerdctl.toml`)",
+        quoted(&path.display().to_string())
+    )
+}
+
+fn path() -> PathBuf {
+    if let Some(path) = env::var_os("NERDCTL_TOML") {
+        return path.into();
+    }
+    if nix::unistd::geteuid().is_root() {
+        return SYSTEM_FILE.into();
+    }
+    let home = || Some(Path::new(&env::var_os("HOME")?).join(".config"));
+    let directory = env::var_os("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .or_else(home);
+    directory.unwrap_or_default().join("nerdctl/nerdctl.toml")
+}

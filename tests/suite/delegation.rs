@@ -1,0 +1,143 @@
+//! A delegated commit is tried again where the real nerdctl loses the race against the
+//! container, and only there; what comes out is the last try's.
+
+use crate::FREEZEFRAME;
+use crate::report::on_terminal;
+use crate::scripted::Scripted;
+use harness::{BASE, Container, Daemon, FileSystem, Result, outcome};
+
+const REFERENCE: &str = "docker.io/library/delegated:latest";
+/// As many tries as freezeframe makes.
+const TRIES: usize = 5;
+/// What the real nerdctl says when a file grows, shrinks or vanishes under its hands.
+const LOST_RACES: [&str; 4] = [
+    "failed to export layer: failed to write compressed diff: archive/tar: write too long",
+    "failed to export layer: archive/tar: missed writing 4096 bytes",
+    "failed to export layer: failed to copy: short write",
+    "failed to export layer: lstat /x/var/log/a: no such file or directory",
+];
+
+/// A commit that fails with `error` until the `wins`th try.
+fn loses_until(daemon: &Daemon, wins: usize, error: &str) -> Result<Scripted> {
+    let script = format!(
+        "echo try >>$folder/tries\n\
+         [ $(wc -l <$folder/tries) -ge {wins} ] && exec $nerdctl \"$@\"\n\
+         echo lost; echo '{error}' >&2; exit 3"
+    );
+    Scripted::new(daemon, &script)
+}
+
+#[test]
+fn a_lost_race_is_run_again_and_nothing_is_heard_of_it() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    for error in LOST_RACES {
+        let real = loses_until(&daemon, 3, error)?;
+        let freezeframe = real.before_us(&daemon)?;
+        let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+        let commit = freezeframe
+            .commit(&container, REFERENCE, &[])?
+            .succeeded()?;
+        assert_eq!(real.lines("tries").len(), 3, "{error}");
+        assert_eq!(commit.outcome.error_text(), "", "{error}");
+        let digest = &daemon.ctr().manifest(REFERENCE)?["config"]["digest"];
+        assert_eq!(*digest, commit.outcome.text(), "{error}");
+    }
+    Ok(())
+}
+
+#[test]
+fn who_debugs_hears_of_every_lost_race() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    let real = loses_until(&daemon, 3, LOST_RACES[0])?;
+    let freezeframe = real.before_us(&daemon)?;
+    let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+    let commit = freezeframe.commit(&container, REFERENCE, &["--debug"])?;
+    let heard = commit.succeeded()?.outcome.error_text();
+    assert_eq!(heard.matches(LOST_RACES[0]).count(), 2, "{heard}");
+    Ok(())
+}
+
+#[test]
+fn a_race_that_is_always_lost_ends_with_the_last_try() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    let real = loses_until(&daemon, 100, LOST_RACES[0])?;
+    let freezeframe = real.before_us(&daemon)?;
+    let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+    let commit = freezeframe.commit(&container, REFERENCE, &[])?;
+    assert_eq!(commit.outcome.status.code(), Some(3));
+    assert_eq!(commit.outcome.text(), "lost");
+    assert_eq!(commit.outcome.error_text(), LOST_RACES[0]);
+    assert_eq!(real.lines("tries").len(), TRIES);
+    assert_eq!(commit.report["result"], "error");
+    Ok(())
+}
+
+#[test]
+fn any_other_failure_is_the_first_tries() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    for error in [
+        "no space left on device",
+        "open /etc/nerdctl: no such file or directory",
+    ] {
+        let real = loses_until(&daemon, 2, error)?;
+        let freezeframe = real.before_us(&daemon)?;
+        let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+        let commit = freezeframe.commit(&container, REFERENCE, &[])?;
+        assert_eq!(commit.outcome.status.code(), Some(3), "{error}");
+        assert_eq!(commit.outcome.error_text(), error);
+        assert_eq!(real.lines("tries"), ["try"], "{error}");
+    }
+    Ok(())
+}
+
+#[test]
+fn its_errors_go_to_a_terminal_where_ours_do() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    let script = "if [ -t 2 ]; then echo terminal >&2; else echo none >&2; fi; echo digest";
+    let real = Scripted::new(&daemon, script)?;
+    let freezeframe = real.before_us(&daemon)?;
+    let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+    let piped = freezeframe
+        .commit(&container, REFERENCE, &[])?
+        .succeeded()?;
+    assert_eq!(piped.outcome.error_text(), "none");
+    let alias = freezeframe.alias().display();
+    let line = format!("exec {alias} commit {} {REFERENCE}", container.name);
+    let seen = outcome(&mut on_terminal(&freezeframe.command(), &line))?.succeeded()?;
+    let text = seen.text();
+    assert_eq!(text.lines().collect::<Vec<_>>(), ["terminal", "digest"]);
+    Ok(())
+}
+
+#[test]
+fn containers_of_the_native_snapshotter_are_committed() -> Result {
+    commits_on(&Daemon::start()?, "native")
+}
+
+#[test]
+fn containers_of_the_btrfs_snapshotter_are_committed() -> Result {
+    commits_on(&Daemon::start_on(FileSystem::Btrfs)?, "btrfs")
+}
+
+fn commits_on(daemon: &Daemon, snapshotter: &str) -> Result {
+    let flags = ["--snapshotter", snapshotter];
+    let container = Container::run_with(daemon, BASE, &flags, &["sleep", "1000"])?;
+    container.shell("echo new >/srv/new; rm /srv/plain")?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    let commit = freezeframe
+        .commit(&container, REFERENCE, &[])?
+        .succeeded()?;
+    assert_eq!(commit.report["strategy"], "delegate");
+    let reason = commit.report["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains(snapshotter), "{:#}", commit.report);
+    let copy = Container::run_with(daemon, REFERENCE, &flags, &["sleep", "1000"])?;
+    assert_eq!(copy.output(&["cat", "/srv/new"])?, "new");
+    copy.exec(&["cat", "/srv/plain"])?.failed()?;
+    assert_eq!(container.status()?.as_deref(), Some("running"));
+    Ok(())
+}
