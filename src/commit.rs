@@ -14,7 +14,7 @@ use crate::log;
 use crate::passthrough::RealNerdctl;
 use crate::plan::{InspectFailed, Plan, Subject};
 use crate::report::{self, Report};
-use crate::settings::{Misconfigured, Settings, Strategy, report_path};
+use crate::settings::{Misconfigured, Reserve, Settings, Strategy, report_path};
 use crate::stages::Stages;
 use crate::system::process::fill_standard_descriptors;
 use crate::system::signals;
@@ -27,6 +27,7 @@ pub fn run(arguments: &CommitArguments) -> i32 {
     }
     let mut commit = Commit {
         arguments,
+        reserve: Reserve::Unsaid,
         report: Report::default(),
         stages: Stages::default(),
     };
@@ -71,6 +72,7 @@ fn begin() -> Result<()> {
 
 struct Commit<'a> {
     arguments: &'a CommitArguments,
+    reserve: Reserve,
     report: Report,
     stages: Stages,
 }
@@ -104,6 +106,7 @@ impl Commit<'_> {
             report::check(&path)?;
         }
         let strategy = Strategy::from_environment()?;
+        self.reserve = Reserve::from_environment()?;
         let real = RealNerdctl::find()?;
         let scene = match (self.look(real.as_ref()), &real) {
             (Err(error), Some(real)) if strategy != Strategy::Direct && is_better_said(&error) => {
@@ -154,6 +157,7 @@ impl Commit<'_> {
                     subject,
                     plan: &plan,
                     arguments,
+                    reserve: self.reserve,
                 };
                 direct.run(&mut self.stages, &mut self.report)?;
                 Ok(0)

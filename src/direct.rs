@@ -12,7 +12,9 @@ use crate::locks::Locks;
 use crate::log;
 use crate::plan::{DirectPlan, Subject};
 use crate::report::{Report, milliseconds};
+use crate::settings::Reserve;
 use crate::stages::Stages;
+use crate::system::priority::yielding;
 use crate::system::process::unique_name;
 use crate::system::signals;
 use crate::system::sync::FilesystemSync;
@@ -23,6 +25,7 @@ pub struct DirectCommit<'a> {
     pub subject: &'a Subject,
     pub plan: &'a DirectPlan,
     pub arguments: &'a CommitArguments,
+    pub reserve: Reserve,
 }
 
 impl DirectCommit<'_> {
@@ -33,6 +36,7 @@ impl DirectCommit<'_> {
             subject,
             plan,
             arguments,
+            reserve,
         } = *self;
         let locks = stages.time("lock", || Locks::acquire(subject, plan))?;
         let lease = stages.time("lease", || Lease::acquire(containerd))?;
@@ -46,6 +50,7 @@ impl DirectCommit<'_> {
             upper: &plan.upper,
             prepared: &prepared,
             pause: arguments.pause,
+            reserve,
             freezer: &|pid| self.freezer(pid),
         }
         .run(stages)?;
@@ -53,7 +58,7 @@ impl DirectCommit<'_> {
         report_capture(report, &captured);
         let written_back = FilesystemSync::start(&captured.tree.root())?;
         let layer = stages.time("layer", || {
-            layer::write(containerd, &captured.tree, arguments.compression)
+            yielding(|| layer::write(containerd, &captured.tree, arguments.compression))
         })?;
         stages.time("sync", || written_back.wait())?;
         let parts = Parts {

@@ -2,6 +2,7 @@
 //! freezeframe's own variables say.
 
 mod nerdctl_toml;
+mod reserve;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,8 @@ use anyhow::{Result, bail, ensure};
 use crate::arguments::CommitArguments;
 use crate::system::text::quoted;
 use nerdctl_toml::ConfigurationFile;
+
+pub use reserve::Reserve;
 
 const DEFAULT_ADDRESS: &str = "/run/containerd/containerd.sock";
 const DEFAULT_NAMESPACE: &str = "default";

@@ -22,7 +22,9 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::containerd::{Containerd, OverlayMount, TaskStatus};
 use crate::freeze::{Freezer, Frozen};
 use crate::plan::Subject;
+use crate::settings::Reserve;
 use crate::stages::Stages;
+use crate::system::priority::yielding;
 use crate::system::signals;
 use crate::system::tree::{self, Tree};
 use clone::{Clone, Delta, content_size};
@@ -48,8 +50,10 @@ pub struct Capture<'a> {
     /// The prepared snapshot, whose upper directory becomes the clone.
     pub prepared: &'a OverlayMount,
     pub pause: bool,
+    /// What is to stay free on the disk.
+    pub reserve: Reserve,
     /// Finds what freezes the task with this process.
-    pub freezer: &'a dyn Fn(u32) -> Result<Freezer>,
+    pub freezer: &'a (dyn Fn(u32) -> Result<Freezer> + Sync),
 }
 
 /// The finished clone, and what it took.
@@ -86,11 +90,11 @@ impl Capture<'_> {
         writers.look(&self.processes()?);
         let scan = stages.time("scan", || Scan::of(&source, &|| Ok(signals::check()?)))?;
         let size = content_size(&scan);
-        space::check(&self.prepared.upper, size)?;
+        space::check(&self.prepared.upper, size, self.reserve)?;
         let (upper, staging) = (&self.prepared.upper, &self.prepared.work);
         let mut clone = Clone::new(&source, upper, staging, writers, size)?;
         self.thaw_abandoned()?;
-        stages.time("copy", || self.copy_ahead(&mut clone, scan))?;
+        stages.time("copy", || yielding(|| self.copy_ahead(&mut clone, scan)))?;
         let tally = stages.time("freeze", || self.copy_rest(&mut clone, &source))?;
         self.check_still_there(&source)?;
         stages.time("finish", || finish(clone, &tally))
@@ -119,7 +123,7 @@ impl Capture<'_> {
         for _ in 0..MOST_TRIES {
             let delta = match self.standing()? {
                 Standing::Running { .. } if !self.pause => {
-                    self.roll(clone)?;
+                    yielding(|| self.roll(clone))?;
                     return Ok(tally);
                 }
                 Standing::Running { freezer, pid } => {

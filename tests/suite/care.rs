@@ -1,0 +1,213 @@
+//! Ordinary care: room is left on the disk, others come first, a pipe hears nothing but the
+//! digest, and names and labels end up as stock's would.
+
+use crate::FREEZEFRAME;
+use harness::{Commit, Daemon, Leftovers, Result, Signal, View, wait_until};
+use nix::libc;
+use rustix::fs::XattrFlags;
+use std::fs;
+use std::time::Duration;
+
+const REFERENCE: &str = "docker.io/library/careful:latest";
+const RESERVE: &str = "FREEZEFRAME_RESERVE";
+
+#[test]
+fn a_reserve_that_does_not_stay_free_is_refused_before_anything_is_done() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    daemon.ctr().collect_garbage()?;
+    let before = Leftovers::now(&container)?;
+    for reserve in ["100%", "1T"] {
+        let freezeframe = daemon.freezeframe(FREEZEFRAME)?.with(RESERVE, reserve);
+        let commit = freezeframe.commit(&container, REFERENCE, &[])?;
+        assert_eq!(commit.outcome.status.code(), Some(1), "{reserve}");
+        let said = commit.outcome.error_text();
+        assert!(said.contains("too little disk space"), "{said}");
+        assert!(said.contains(RESERVE), "{said}");
+    }
+    before.assert_unchanged(&Leftovers::now(&container)?);
+    for reserve in ["0", "1M", "1%"] {
+        let freezeframe = daemon.freezeframe(FREEZEFRAME)?.with(RESERVE, reserve);
+        freezeframe
+            .commit(&container, REFERENCE, &[])?
+            .succeeded()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_reserve_that_is_no_size_is_named() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?.with(RESERVE, "much");
+    let commit = freezeframe.commit(&container, REFERENCE, &[])?;
+    assert_eq!(commit.outcome.status.code(), Some(1));
+    let said = commit.outcome.error_text();
+    assert!(said.contains(RESERVE) && said.contains("much"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn heavy_work_is_nicer_than_we_were_started_and_the_freeze_is_not() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    container.shell("head -c 200000000 /dev/urandom >/srv/bulk")?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    let mut committing = freezeframe.start_commit(&container, REFERENCE, &["--debug"])?;
+    committing.wait_for_stage("layer")?;
+    let process = committing.child.id();
+    // Ours are those of this test, and ten more.
+    let own = niceness(std::process::id(), std::process::id())?;
+    let heavy = wait_until("a nicer thread", Duration::from_secs(10), || {
+        Ok(threads(process)?
+            .into_iter()
+            .find(|thread| niceness(process, *thread).is_ok_and(|nice| nice == own + 10)))
+    })?;
+    assert_ne!(heavy, process);
+    assert_eq!(niceness(process, process)?, own);
+    assert_eq!(disk_priority(heavy), (2, 7));
+    assert_eq!(disk_priority(process), disk_priority(std::process::id()));
+    committing.signal(Signal::TERM)?;
+    committing.finish()?;
+    Ok(())
+}
+
+fn threads(process: u32) -> Result<Vec<u32>> {
+    let tasks = fs::read_dir(format!("/proc/{process}/task"))?.flatten();
+    let names = tasks.map(|task| task.file_name());
+    Ok(names
+        .filter_map(|name| name.to_str()?.parse().ok())
+        .collect())
+}
+
+/// Field 19 of `proc_pid_stat(5)`.
+fn niceness(process: u32, thread: u32) -> Result<i32> {
+    let stat = fs::read_to_string(format!("/proc/{process}/task/{thread}/stat"))?;
+    let rest = stat.rsplit(") ").next().unwrap_or_default();
+    Ok(rest.split(' ').nth(16).unwrap_or_default().parse()?)
+}
+
+/// Class and level, as ionice(1) has them.
+fn disk_priority(thread: u32) -> (i64, i64) {
+    // SAFETY: reads a number; no memory is passed.
+    let value = unsafe { libc::syscall(libc::SYS_ioprio_get, 1, thread) };
+    (value >> 13, value & 7)
+}
+
+#[test]
+fn a_pipe_hears_the_digest_and_nothing_else() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    let commit = freezeframe
+        .commit(&container, REFERENCE, &[])?
+        .succeeded()?;
+    let digest = &daemon.ctr().manifest(REFERENCE)?["config"]["digest"];
+    let line = format!("{}\n", digest.as_str().unwrap_or_default());
+    assert_eq!(commit.outcome.stdout, line.as_bytes());
+    assert_eq!(commit.outcome.error_text(), "");
+    Ok(())
+}
+
+#[test]
+fn names_are_those_that_nerdctl_gives() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    let nerdctl = daemon.nerdctl()?;
+    let hash = "a".repeat(64);
+    for (word, name) in [
+        ("x".to_owned(), "docker.io/library/x:latest".to_owned()),
+        ("a/b:c".to_owned(), "docker.io/a/b:c".to_owned()),
+        (
+            "localhost:5000/a".to_owned(),
+            "localhost:5000/a:latest".to_owned(),
+        ),
+        (
+            format!("x@sha256:{hash}"),
+            format!("docker.io/library/x@sha256:{hash}"),
+        ),
+        (
+            format!("x:t@sha256:{hash}"),
+            format!("docker.io/library/x:t@sha256:{hash}"),
+        ),
+        (hash.clone(), format!("sha256:{hash}")),
+    ] {
+        let before = names(&daemon)?;
+        let line = ["commit", &container.name, &word];
+        freezeframe.outcome(&line)?.succeeded()?;
+        let mut expected = [before.clone(), vec![name.clone()]].concat();
+        expected.sort();
+        assert_eq!(names(&daemon)?, expected, "{word}");
+        if nerdctl.is_real {
+            // It replaces ours, under the same name.
+            nerdctl.run(&line)?;
+            assert_eq!(names(&daemon)?, expected, "{word}");
+        }
+    }
+    Ok(())
+}
+
+fn names(daemon: &Daemon) -> Result<Vec<String>> {
+    let listed = daemon.ctr().run(&["images", "ls", "--quiet"])?;
+    let mut names: Vec<String> = listed.lines().map(str::to_owned).collect();
+    names.sort();
+    Ok(names)
+}
+
+#[test]
+fn a_tag_that_exists_is_moved_and_what_nobody_names_any_more_goes() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    container.shell("echo first >/srv/plain")?;
+    let first = freezeframe
+        .commit(&container, REFERENCE, &[])?
+        .succeeded()?;
+    daemon
+        .ctr()
+        .run(&["images", "label", REFERENCE, "of=the first"])?;
+    container.shell("echo second >/srv/plain")?;
+    let second = freezeframe
+        .commit(&container, REFERENCE, &[])?
+        .succeeded()?;
+    assert_ne!(first.outcome.text(), second.outcome.text());
+    let plain = View::snapshot(&daemon, REFERENCE)?.read("/srv/plain")?;
+    assert_eq!(plain, "second\n");
+    let listed = daemon
+        .ctr()
+        .run(&["images", "ls", &format!("name=={REFERENCE}")])?;
+    assert!(!listed.contains("of=the first"), "{listed}");
+    daemon.ctr().collect_garbage()?;
+    let kept = daemon.ctr().run(&["content", "ls", "--quiet"])?;
+    let has = |commit: &Commit| {
+        let digest = commit.report["layer_digest"].as_str();
+        digest.is_some_and(|digest| kept.contains(digest))
+    };
+    assert!(has(&second) && !has(&first), "{kept}");
+    Ok(())
+}
+
+#[test]
+fn labels_of_security_modules_are_not_in_the_image() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    container.shell("echo labelled >/srv/labelled")?;
+    let file = container.root()?.join("srv/labelled");
+    let names = ["security.selinux", "security.apparmor", "user.note"];
+    for name in names {
+        rustix::fs::setxattr(&file, name, b"system_u:object_r:x:s0", XattrFlags::empty())?;
+    }
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    freezeframe
+        .commit(&container, REFERENCE, &[])?
+        .succeeded()?;
+    let image = View::snapshot(&daemon, REFERENCE)?;
+    for name in names {
+        let mut value = [0; 64];
+        let labelled = image.path().join("srv/labelled");
+        let read = rustix::fs::getxattr(labelled, name, &mut value);
+        assert_eq!(read, Err(rustix::io::Errno::NODATA), "{name}");
+    }
+    Ok(())
+}
