@@ -28,6 +28,10 @@ const VALUES: &[&str] = &[
     "--snapshotter",
 ];
 
+/// ctr stops opening the pipes of a process when that has ended: on a busy machine its output was
+/// seen to be lost, if rarely.
+const LINGER: &str = "\"$@\"; code=$?; usleep 20000; exit $code";
+
 impl StandIn {
     pub fn run(&self, words: &[&str]) -> Result<i32> {
         let options = Options::parse(words, VALUES, true)?;
@@ -118,6 +122,9 @@ impl StandIn {
             call.push("--detach");
         }
         call.push(&id);
+        if !is_detached(&options) {
+            call.extend(["sh", "-c", LINGER, "sh"]);
+        }
         let status = self.ctr.command().args(call).args(words).status()?;
         Ok(status.code().unwrap_or(1))
     }
