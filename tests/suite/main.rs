@@ -17,6 +17,7 @@ mod scripted;
 mod signals;
 mod states;
 mod strategy;
+mod table;
 mod task_pause;
 mod torture;
 mod uses;

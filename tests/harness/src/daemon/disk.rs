@@ -14,6 +14,8 @@ pub enum FileSystem {
     Ext4,
     Xfs,
     Btrfs,
+    /// In memory, without an image or a loop device.
+    Tmpfs,
 }
 
 impl FileSystem {
@@ -22,6 +24,7 @@ impl FileSystem {
             Self::Ext4 => "ext4",
             Self::Xfs => "xfs",
             Self::Btrfs => "btrfs",
+            Self::Tmpfs => "tmpfs",
         }
     }
 
@@ -36,6 +39,7 @@ impl FileSystem {
             ],
             Self::Xfs => &["-q", "-f", "-K"],
             Self::Btrfs => &["-q", "-f", "-K"],
+            Self::Tmpfs => &[],
         }
     }
 
@@ -44,16 +48,19 @@ impl FileSystem {
         match self {
             Self::Ext4 => "loop,noinit_itable",
             Self::Xfs | Self::Btrfs => "loop",
+            Self::Tmpfs => "mode=755",
         }
     }
 }
 
 pub fn mount_disk(folder: &Path, file_system: FileSystem, mib: u64) -> Result {
     let (image, target) = (folder.join("disk.img"), folder.join("disk"));
-    File::create(&image)?.set_len(mib << 20)?;
     fs::create_dir(&target)?;
-    let mut make = Command::new(format!("mkfs.{}", file_system.name()));
-    outcome(make.args(file_system.make_arguments()).arg(&image))?.succeeded()?;
+    if file_system != FileSystem::Tmpfs {
+        File::create(&image)?.set_len(mib << 20)?;
+        let mut make = Command::new(format!("mkfs.{}", file_system.name()));
+        outcome(make.args(file_system.make_arguments()).arg(&image))?.succeeded()?;
+    }
     let mut mount = Command::new("mount");
     mount.args(["-t", file_system.name(), "-o", file_system.mount_options()]);
     outcome(mount.arg(&image).arg(&target))?.succeeded()?;

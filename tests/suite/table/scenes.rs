@@ -1,0 +1,160 @@
+//! The cases of the table, each with a container that is in it.
+
+use crate::FREEZEFRAME;
+use harness::{BASE, Container, Daemon, FileSystem, Result, Signal, wait_until};
+use serde_json::Value;
+use std::time::Duration;
+
+const REFERENCE: &str = "docker.io/library/tabled:latest";
+
+/// How a commit went, with the reason where it was delegated.
+#[derive(Debug)]
+pub enum Verdict {
+    Direct,
+    Delegated(String),
+}
+
+pub struct Case {
+    pub container: &'static str,
+    pub state: &'static str,
+    pub snapshotter: &'static str,
+    pub see: fn() -> Result<Verdict>,
+}
+
+const fn case(
+    container: &'static str,
+    state: &'static str,
+    snapshotter: &'static str,
+    see: fn() -> Result<Verdict>,
+) -> Case {
+    Case {
+        container,
+        state,
+        snapshotter,
+        see,
+    }
+}
+
+pub const CASES: &[Case] = &[
+    case("nerdctl run", "running", "overlayfs on ext4", || {
+        running(FileSystem::Ext4, &[], &[])
+    }),
+    case("nerdctl run", "running", "overlayfs on xfs", || {
+        running(FileSystem::Xfs, &[], &[])
+    }),
+    case("nerdctl run", "running", "overlayfs on btrfs", || {
+        running(FileSystem::Btrfs, &[], &[])
+    }),
+    case("nerdctl run, --pause=false", "running", "overlayfs", || {
+        running(FileSystem::Ext4, &[], &["--pause=false"])
+    }),
+    case("nerdctl run --read-only", "running", "overlayfs", || {
+        running(FileSystem::Ext4, &["--read-only"], &[])
+    }),
+    case("ctr run", "running", "overlayfs", || {
+        made_by_ctr(&["run", "--detach", "--null-io"], &[])
+    }),
+    case("nerdctl run", "paused", "overlayfs", || {
+        changed(|container| container.pause())
+    }),
+    case("nerdctl run", "frozen by another", "overlayfs", || {
+        changed(|container| container.freezer()?.set_frozen(true))
+    }),
+    case("nerdctl run", "stopped", "overlayfs", || {
+        changed(|container| container.stop())
+    }),
+    case("nerdctl run", "ended by itself", "overlayfs", || {
+        changed(|container| end_of_itself(container))
+    }),
+    case("ctr containers create", "created", "overlayfs", || {
+        made_by_ctr(&["containers", "create"], &[])
+    }),
+    case("nerdctl run", "running", "overlayfs on tmpfs", || {
+        running(FileSystem::Tmpfs, &[], &[])
+    }),
+    case("nerdctl run", "running", "native", || {
+        running(FileSystem::Ext4, &["--snapshotter", "native"], &[])
+    }),
+    case("nerdctl run", "running", "btrfs", || {
+        running(FileSystem::Btrfs, &["--snapshotter", "btrfs"], &[])
+    }),
+    case("nerdctl run, --estargz", "running", "overlayfs", || {
+        running(FileSystem::Ext4, &[], &["--estargz"])
+    }),
+    case("nerdctl run, --zstdchunked", "running", "overlayfs", || {
+        running(FileSystem::Ext4, &[], &["--zstdchunked"])
+    }),
+    case("another runtime", "created", "overlayfs", || {
+        made_by_ctr(
+            &["containers", "create"],
+            &["--runtime", "io.containerd.kata.v2"],
+        )
+    }),
+    case("mapped user IDs", "running", "overlayfs", || {
+        made_by_ctr(
+            &["run", "--detach", "--null-io"],
+            &["--uidmap", "0:100000:65536", "--gidmap", "0:100000:65536"],
+        )
+    }),
+];
+
+/// What the report says; whether a delegated commit succeeds is the real nerdctl's affair.
+fn verdict(report: &Value) -> Verdict {
+    match report["strategy"].as_str() {
+        Some("direct") => {
+            assert_eq!(report["result"], "ok", "{report:#}");
+            Verdict::Direct
+        }
+        _ => Verdict::Delegated(report["reason"].as_str().unwrap_or_default().to_owned()),
+    }
+}
+
+fn running(disk: FileSystem, run: &[&str], flags: &[&str]) -> Result<Verdict> {
+    let daemon = Daemon::start_on(disk)?;
+    let container = Container::run_with(&daemon, BASE, run, &["sleep", "1000"])?;
+    let commit = daemon.freezeframe(FREEZEFRAME)?;
+    let commit = commit.commit(&container, REFERENCE, flags)?;
+    assert_eq!(container.status()?.as_deref(), Some("running"));
+    Ok(verdict(&commit.report))
+}
+
+fn changed(change: impl FnOnce(&Container) -> Result) -> Result<Verdict> {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    change(&container)?;
+    let before = (
+        container.status()?,
+        container.freezer().is_ok_and(|one| one.is_frozen()),
+    );
+    let commit = daemon.freezeframe(FREEZEFRAME)?;
+    let commit = commit.commit(&container, REFERENCE, &[])?;
+    let after = (
+        container.status()?,
+        container.freezer().is_ok_and(|one| one.is_frozen()),
+    );
+    assert_eq!(before, after, "the state is left as it was");
+    if after.1 {
+        container.freezer()?.set_frozen(false)?;
+    }
+    Ok(verdict(&commit.report))
+}
+
+fn end_of_itself(container: &Container) -> Result {
+    let process = rustix::process::Pid::from_raw(i32::try_from(container.pid()?)?);
+    let process = process.expect("a process has a number above 0");
+    rustix::process::kill_process(process, Signal::KILL)?;
+    wait_until("the end", Duration::from_secs(10), || {
+        Ok((container.status()?.as_deref() != Some("running")).then_some(()))
+    })
+}
+
+fn made_by_ctr(command: &[&str], flags: &[&str]) -> Result<Verdict> {
+    let daemon = Daemon::start()?;
+    // Unique on this machine, as runc's state is shared.
+    let id = format!("{}-tabled", daemon.ctr().namespace);
+    let words: &[&str] = &[BASE, &id, "sleep", "1000"];
+    daemon.ctr().run(&[command, flags, words].concat())?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    let commit = freezeframe.start_commit_of(&id, REFERENCE, &[])?.finish()?;
+    Ok(verdict(&commit.report))
+}
