@@ -15,7 +15,9 @@ use super::watchdog::Watchdog;
 use crate::containerd::{Containerd, TaskStatus};
 
 /// A call for a pause may still be on its way in the daemon when its caller dies.
-pub const SETTLING: Duration = Duration::from_secs(1);
+const SETTLING: Duration = Duration::from_secs(1);
+/// A shell's exit code for a program that was killed is this and the signal's number (POSIX, 2.8.2).
+const SHELLS_SIGNALS: i32 = 128;
 const POLL_PAUSE: Duration = Duration::from_millis(20);
 
 /// Held while the real nerdctl may pause the container.
@@ -50,22 +52,26 @@ impl PauseWatch {
 
     /// The real nerdctl has ended so, or was never started.
     pub fn end(mut self, status: Option<ExitStatus>) {
-        if let Some(status) = status.filter(|status| !status.success()) {
-            let patience = status.signal().map_or(Duration::ZERO, |_| SETTLING);
-            undo_pause(&self.freezer, patience);
+        if status.is_some_and(was_killed) {
+            undo_pause(&self.freezer);
         }
         self.watchdog.thawed();
     }
 }
 
 /// Resumes the container once it is seen paused. Errors may pass, and there is nobody who could do more about them.
-pub fn undo_pause(freezer: &Freezer, patience: Duration) {
-    let end = Instant::now() + patience;
-    loop {
-        let is_done = freezer.is_frozen().unwrap_or(false) && freezer.thaw().is_ok();
-        if is_done || Instant::now() >= end {
+pub fn undo_pause(freezer: &Freezer) {
+    let end = Instant::now() + SETTLING;
+    while Instant::now() < end {
+        if freezer.is_frozen().unwrap_or(false) && freezer.thaw().is_ok() {
             return;
         }
         std::thread::sleep(POLL_PAUSE);
     }
+}
+
+/// By a signal, or a shell around it says so. One that only fails has undone its pause; what is paused then is
+/// somebody else's.
+fn was_killed(status: ExitStatus) -> bool {
+    status.signal().is_some() || status.code().is_some_and(|code| code > SHELLS_SIGNALS)
 }

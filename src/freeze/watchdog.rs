@@ -160,7 +160,7 @@ fn finish(duty: Duty, freezer: &Freezer) {
             thaw(freezer);
             Mark::remove_of(&freezer.name());
         }
-        Duty::Pause => pause_watch::undo_pause(freezer, pause_watch::SETTLING),
+        Duty::Pause => pause_watch::undo_pause(freezer),
     }
 }
 
