@@ -119,6 +119,7 @@ impl Commit<'_> {
         subject: &Subject,
         plan: &DirectPlan,
     ) -> Result<()> {
+        log::warnings(&self.arguments.changes.warnings);
         let locks = self.stages.time("lock", || Locks::acquire(subject, plan))?;
         let lease = self.stages.time("lease", || Lease::acquire(containerd))?;
         signals::allow_stops()?;
@@ -164,6 +165,9 @@ impl Commit<'_> {
         subject: &Subject,
         reason: &str,
     ) -> Result<i32> {
+        if let Some(refusal) = self.arguments.changes.refuse_delegation(reason) {
+            bail!(refusal);
+        }
         let Some(real) = real else {
             bail!(
                 "this commit needs the real nerdctl, and there is none in PATH or in FREEZEFRAME_NERDCTL: {reason}"
@@ -186,9 +190,7 @@ impl Commit<'_> {
         self.report.bytes_cloned = Some(captured.bytes_cloned);
         self.report.bytes_copied_frozen = Some(captured.bytes_copied_frozen);
         self.report.frozen_ms = Some(milliseconds(captured.frozen));
-        for warning in &captured.warnings {
-            log::warning(warning);
-        }
+        log::warnings(&captured.warnings);
     }
 
     fn report_image(&mut self, layer: &Layer, image: Image) {

@@ -30,7 +30,7 @@ use std::path::Path;
 
 use anyhow::{Result, anyhow};
 
-use arguments::Invocation;
+use arguments::{CommitArguments, Invocation};
 use passthrough::RealNerdctl;
 
 /// The C runtime's entry point; the standard library reads the arguments by itself (glibc hands them to initialisers).
@@ -41,13 +41,13 @@ use passthrough::RealNerdctl;
 pub extern "C" fn main() -> i32 {
     match Invocation::of(std::env::args_os()) {
         Invocation::PassThrough(words) => pass_through(&words),
-        Invocation::Commit(arguments) if settings::is_rootless() => pass_through(&arguments.words),
+        Invocation::Commit(arguments) if settings::is_rootless() => rootless_commit(&arguments),
         Invocation::Commit(arguments) => commit::run(&arguments),
         Invocation::RefusedCommit {
             words,
             message,
             report,
-        } => refused_commit(&words, &message, report.as_deref()),
+        } => refused_commit(words.as_deref(), &message, report.as_deref()),
         Invocation::CommitHelp(words) => help_of_commit(&words),
         Invocation::Own(words) => own(words),
     }
@@ -65,11 +65,20 @@ fn pass_through(words: &[OsString]) -> i32 {
     fail(failure, passthrough::NOT_FOUND)
 }
 
-/// The real nerdctl has its own words for a mistake; without one, ours are the same.
-fn refused_commit(words: &[OsString], message: &str, report: Option<&Path>) -> i32 {
-    match RealNerdctl::find() {
-        Ok(None) => commit::refuse(message, report),
-        _ => pass_through(words),
+/// The real nerdctl has its own words for a mistake that it would find; without one, ours are the same.
+fn refused_commit(words: Option<&[OsString]>, message: &str, report: Option<&Path>) -> i32 {
+    match (words, RealNerdctl::find()) {
+        (None, _) | (_, Ok(None)) => commit::refuse(message, report),
+        (Some(words), _) => pass_through(words),
+    }
+}
+
+/// The real nerdctl takes itself into the user's own namespaces.
+fn rootless_commit(arguments: &CommitArguments) -> i32 {
+    let reason = "called by another user than root";
+    match arguments.changes.refuse_delegation(reason) {
+        Some(message) => commit::refuse(&message, arguments.report.as_deref()),
+        None => pass_through(&arguments.words),
     }
 }
 

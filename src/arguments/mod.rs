@@ -1,7 +1,7 @@
 //! What was typed, and whether it is ours: no system call, no file, no clock.
 //!
 //! `Invocation::of` understands a command line to its last word or leaves it alone. Only a commit is ever ours; what we
-//! would call a mistake in one goes to the real nerdctl first, which has its own words for it.
+//! would call a mistake in one goes to the real nerdctl first where it would find the same one, as it has its own words.
 
 mod change;
 mod flags;
@@ -11,7 +11,8 @@ mod reference;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-pub use change::Changes;
+use change::Mistake;
+pub use change::{Changes, CommandLine, Environment, Healthcheck, Property};
 pub use flags::{FLAGS, Place, Takes};
 use pflag::Setting;
 
@@ -21,9 +22,10 @@ pub enum Invocation {
     /// The real nerdctl's business, with these words.
     PassThrough(Vec<OsString>),
     Commit(Box<CommitArguments>),
-    /// A commit that nerdctl would refuse. With these words it can; without one, `message` is what it would say.
+    /// A commit that nerdctl would refuse. With these words it can; without one, `message` is what it would say. There
+    /// are none where it would give another reason.
     RefusedCommit {
-        words: Vec<OsString>,
+        words: Option<Vec<OsString>>,
         message: String,
         report: Option<PathBuf>,
     },
@@ -162,7 +164,7 @@ fn read_commit(globals: &[&str], subcommand: &[&str], own: &[&str], name: &str) 
     };
     match outcome {
         Err((parsed, message)) => Invocation::RefusedCommit {
-            words: words(&parsed.settings),
+            words: Some(words(&parsed.settings)),
             message,
             report: report(&parsed.settings),
         },
@@ -174,8 +176,8 @@ fn read_commit(globals: &[&str], subcommand: &[&str], own: &[&str], name: &str) 
             let report = report(&commit.settings);
             match CommitArguments::new(&global.settings, commit, name, words.clone()) {
                 Ok(arguments) => Invocation::Commit(Box::new(arguments)),
-                Err(message) => Invocation::RefusedCommit {
-                    words,
+                Err(Mistake { message, is_stocks }) => Invocation::RefusedCommit {
+                    words: is_stocks.then_some(words),
                     message,
                     report,
                 },
@@ -217,7 +219,7 @@ impl CommitArguments {
         commit: pflag::Parsed,
         name: &str,
         words: Vec<OsString>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Mistake> {
         let own = &commit.settings;
         let anywhere = |name: &str| last(own, name).or_else(|| last(global, name));
         let [container, reference] =
