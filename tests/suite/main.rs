@@ -4,6 +4,7 @@
 //! and leaves nothing behind. They need root: tests/run sees to that.
 
 mod cgroup2;
+mod changes;
 mod errors;
 mod pass_through;
 mod point_in_time;
