@@ -54,7 +54,7 @@ complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l kube-
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l selinux-enabled -d 'for the real nerdctl' -r
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -s a -l author -d 'the image\'s author [default: the base image\'s]' -r
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -s m -l message -d 'a comment for the image\'s history' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -s c -l change -d 'apply CMD or ENTRYPOINT, as a JSON array (repeatable)' -r
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -s c -l change -d 'apply Dockerfile instructions: CMD, ENTRYPOINT, ENV, LABEL and so on (repeatable)' -r
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -s p -l pause -d 'freeze the container for a consistent copy [default: true]' -r
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l compression -d 'gzip or zstd [default: gzip]' -r
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l format -d 'docker or oci [default: docker]' -r

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitStatus;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::arguments::CommitArguments;
 use crate::containerd::Containerd;
@@ -109,7 +109,9 @@ impl Commit<'_> {
         self.reserve = Reserve::from_environment()?;
         let real = RealNerdctl::find()?;
         let scene = match (self.look(real.as_ref()), &real) {
-            (Err(error), Some(real)) if strategy != Strategy::Direct && is_better_said(&error) => {
+            (Err(error), Some(real))
+                if strategy != Strategy::Direct && self.is_better_said(&error) =>
+            {
                 return self.hand_over(real, &error);
             }
             (scene, _) => scene?,
@@ -164,6 +166,9 @@ impl Commit<'_> {
             }
             Plan::Delegate { reason } => {
                 self.note_delegation(&reason);
+                if let Some(refusal) = self.arguments.changes.refuse_delegation(&reason) {
+                    bail!(refusal);
+                }
                 let real = real.with_context(|| {
                     format!(
                         "this commit needs the real nerdctl, and there is none in PATH or in FREEZEFRAME_NERDCTL: {reason}"
@@ -178,7 +183,11 @@ impl Commit<'_> {
 
     /// The real nerdctl first; where it loses the race against the container, whatever else can be done.
     fn fall_back(&mut self, scene: &Scene, real: &RealNerdctl) -> Result<i32> {
-        self.note_delegation("FREEZEFRAME_STRATEGY=fallback");
+        let reason = "FREEZEFRAME_STRATEGY=fallback";
+        if self.arguments.changes.refuse_delegation(reason).is_some() {
+            return self.carry_out(scene, Some(real), Strategy::Auto);
+        }
+        self.note_delegation(reason);
         let delegation = scene.delegation(real, self.arguments)?;
         let first = self.stages.time("delegate", || delegation.attempt())?;
         if first.lost_the_race() && signals::check().is_ok() {
@@ -197,6 +206,12 @@ impl Commit<'_> {
             delegate::hand_over(real, &self.arguments.words)
         })?;
         Ok(self.delegated(status))
+    }
+
+    /// Whether the real nerdctl would say the same in its own words, or know better.
+    fn is_better_said(&self, error: &anyhow::Error) -> bool {
+        let is_its_own = error.is::<Misconfigured>() || error.is::<InspectFailed>();
+        is_its_own && self.arguments.changes.refuse_delegation("").is_none()
     }
 
     fn note_delegation(&mut self, reason: &str) {
@@ -249,11 +264,6 @@ impl Commit<'_> {
             eprintln!("{}", self.report.line(&name));
         }
     }
-}
-
-/// Whether the real nerdctl would say the same in its own words, or know better.
-fn is_better_said(error: &anyhow::Error) -> bool {
-    error.is::<Misconfigured>() || error.is::<InspectFailed>()
 }
 
 /// As a shell would see it.

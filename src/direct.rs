@@ -38,6 +38,7 @@ impl DirectCommit<'_> {
             arguments,
             reserve,
         } = *self;
+        log::warnings(&arguments.changes.warnings);
         let locks = stages.time("lock", || Locks::acquire(subject, plan))?;
         let lease = stages.time("lease", || Lease::acquire(containerd))?;
         signals::allow_stops()?;
@@ -113,9 +114,7 @@ fn report_capture(report: &mut Report, captured: &Captured) {
     report.bytes_cloned = Some(captured.bytes_cloned);
     report.bytes_copied_frozen = Some(captured.bytes_copied_frozen);
     report.frozen_ms = Some(milliseconds(captured.frozen));
-    for warning in &captured.warnings {
-        log::warning(warning);
-    }
+    log::warnings(&captured.warnings);
 }
 
 fn report_image(report: &mut Report, layer: &Layer, image: Image) {

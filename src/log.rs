@@ -44,8 +44,10 @@ pub fn debug(message: &str) {
     }
 }
 
-pub fn warning(message: &str) {
-    print(&WARNING_LEVEL, message);
+pub fn warnings<T: AsRef<str>>(messages: &[T]) {
+    for message in messages {
+        print(&WARNING_LEVEL, message.as_ref());
+    }
 }
 
 pub fn fatal(message: &str) {

@@ -32,7 +32,7 @@ use std::io::Write;
 
 use anyhow::{Result, anyhow};
 
-use arguments::{Invocation, Refusal};
+use arguments::{CommitArguments, Invocation, Refusal};
 use passthrough::RealNerdctl;
 
 /// The C runtime's entry point; the standard library reads the arguments by itself (glibc hands them to initialisers).
@@ -43,7 +43,7 @@ use passthrough::RealNerdctl;
 pub extern "C" fn main() -> i32 {
     match Invocation::of(std::env::args_os()) {
         Invocation::PassThrough(words) => pass_through(&words),
-        Invocation::Commit(arguments) if settings::is_rootless() => pass_through(&arguments.words),
+        Invocation::Commit(arguments) if settings::is_rootless() => rootless_commit(&arguments),
         Invocation::Commit(arguments) => commit::run(&arguments),
         Invocation::Refused(refusal) => refuse(&refusal),
         Invocation::CommitHelp { name, words } => help_of_commit(name, &words),
@@ -63,11 +63,20 @@ fn pass_through(words: &[OsString]) -> i32 {
     fail(failure, passthrough::NOT_FOUND)
 }
 
-/// The real nerdctl has its own words for a mistake; without one, ours are the same.
+/// The real nerdctl has its own words for a mistake that it would find; without one, ours are the same.
 fn refuse(refusal: &Refusal) -> i32 {
     match RealNerdctl::find() {
-        Ok(None) => commit::refuse(&refusal.message, refusal.report.as_deref()),
-        _ => pass_through(&refusal.words),
+        Ok(Some(_)) | Err(_) if refusal.is_stocks => pass_through(&refusal.words),
+        _ => commit::refuse(&refusal.message, refusal.report.as_deref()),
+    }
+}
+
+/// The real nerdctl takes itself into the user's own namespaces.
+fn rootless_commit(arguments: &CommitArguments) -> i32 {
+    let reason = "called by another user than root";
+    match arguments.changes.refuse_delegation(reason) {
+        Some(message) => commit::refuse(&message, arguments.report.as_deref()),
+        None => pass_through(&arguments.words),
     }
 }
 

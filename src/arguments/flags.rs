@@ -134,7 +134,7 @@ pub const FLAGS: &[Flag] = &[
         "change",
         Some('c'),
         Text,
-        "apply CMD or ENTRYPOINT, as a JSON array (repeatable)",
+        "apply Dockerfile instructions: CMD, ENTRYPOINT, ENV, LABEL and so on (repeatable)",
     ),
     commit(
         "pause",

@@ -1,7 +1,7 @@
 //! What was typed, and whether it is ours: no system call, no file, no clock.
 //!
 //! `Invocation::of` understands a command line to its last word or leaves it alone. Only a commit is ever ours; what we
-//! would call a mistake in one goes to the real nerdctl first, which has its own words for it.
+//! would call a mistake in one goes to the real nerdctl first where it would find the same one, as it has its own words.
 
 mod change;
 mod flags;
@@ -13,7 +13,8 @@ mod subcommand;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-pub use change::Changes;
+use change::Mistake;
+pub use change::{Changes, CommandLine, Environment, Healthcheck, Property};
 pub use flags::{FLAGS, Place, Takes};
 use pflag::Setting;
 use subcommand::{CommitWords, Found};
@@ -40,6 +41,8 @@ pub struct Refusal {
     pub words: Vec<OsString>,
     pub message: String,
     pub report: Option<PathBuf>,
+    /// Whether nerdctl would say the same; else it has another reason, or none.
+    pub is_stocks: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +110,7 @@ impl Invocation {
                 words,
                 message,
                 report: None,
+                is_stocks: true,
             }),
         }
     }
@@ -117,23 +121,24 @@ fn is_named(program: &OsStr, name: &str) -> bool {
 }
 
 fn read_commit(words: CommitWords, all: &[OsString]) -> Invocation {
-    let refuse = |settings: &[Setting], message| {
+    let refuse = |settings: &[Setting], mistake: Mistake| {
         Invocation::Refused(Refusal {
             words: without_report(all, words.own.len(), settings),
-            message,
+            message: mistake.message,
             report: report(settings),
+            is_stocks: mistake.is_stocks,
         })
     };
     let before = match settings_before(words) {
         Ok(settings) => settings,
-        Err(message) => return refuse(&[], message),
+        Err(message) => return refuse(&[], message.into()),
     };
     if is_set(&before, "help") || is_set(&before, "version") {
         return Invocation::PassThrough(all.to_vec());
     }
     let commit = match pflag::parse(words.own, subcommand::COMMIT) {
         Ok(commit) => commit,
-        Err((parsed, message)) => return refuse(&parsed.settings, message),
+        Err((parsed, message)) => return refuse(&parsed.settings, message.into()),
     };
     let kept = without_report(all, words.own.len(), &commit.settings);
     if is_set(&commit.settings, "help") {
@@ -144,7 +149,7 @@ fn read_commit(words: CommitWords, all: &[OsString]) -> Invocation {
     }
     match CommitArguments::new(&before, &commit, words.name, kept) {
         Ok(arguments) => Invocation::Commit(Box::new(arguments)),
-        Err(message) => refuse(&commit.settings, message),
+        Err(mistake) => refuse(&commit.settings, mistake),
     }
 }
 
@@ -191,7 +196,7 @@ impl CommitArguments {
         commit: &pflag::Parsed,
         name: &str,
         words: Vec<OsString>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Mistake> {
         let own = &commit.settings;
         let anywhere = |name: &str| last(own, name).or_else(|| last(global, name));
         let [container, reference] =

@@ -50,7 +50,8 @@ fn commits_are_understood_wherever_their_flags_stand() {
     assert_eq!(arguments.reference, "docker.io/library/x:y");
     assert_eq!(arguments.namespace.as_deref(), Some("k8s.io"));
     assert_eq!(arguments.address.as_deref(), Some("/sock"));
-    assert_eq!(arguments.changes.command, Some(vec!["a".to_owned()]));
+    let command = Some(CommandLine::Exec(vec!["a".to_owned()]));
+    assert_eq!(arguments.changes.command, command);
     assert_eq!(arguments.compression, Compression::Zstd);
     assert_eq!(arguments.format, Format::Oci);
     assert_eq!(arguments.report, Some("file".into()));

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use prost_types::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::Parts;
+use super::{Parts, changes};
 
 /// What is taken over from the base image; the rest describes how that one was built.
 const KEPT: [&str; 6] = [
@@ -77,23 +77,12 @@ fn history_step(parts: &Parts, created: &str, author: &str) -> Value {
 }
 
 fn apply_changes(parts: &Parts, config: &mut Map<String, Value>) {
-    let changes = &parts.arguments.changes;
     let settings = config.entry("config").or_insert_with(|| json!({}));
     if !settings.is_object() {
         *settings = json!({});
     }
-    let Some(settings) = settings.as_object_mut() else {
-        return;
-    };
-    for (name, words) in [
-        ("Cmd", &changes.command),
-        ("Entrypoint", &changes.entrypoint),
-    ] {
-        match words.as_deref() {
-            None => {}
-            Some([]) => drop(settings.remove(name)),
-            Some(words) => drop(settings.insert(name.into(), words.into())),
-        }
+    if let Some(settings) = settings.as_object_mut() {
+        changes::apply(settings, &parts.arguments.changes, &parts.plan.properties);
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Until the record exists nothing but the lease owns any of it.
 
+mod changes;
 mod config;
 mod manifest;
 

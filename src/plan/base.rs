@@ -10,6 +10,7 @@ use oci_spec::image::{Descriptor, ImageIndex, ImageManifest};
 use serde_json::Value;
 
 use super::Subject;
+use crate::arguments::Environment;
 use crate::containerd::Containerd;
 use crate::digest::chain_id;
 
@@ -45,6 +46,16 @@ impl BaseImage {
             subject.id,
             subject.image
         )
+    }
+
+    /// The variables that its containers start with.
+    pub fn environment(&self) -> Environment {
+        let variables = self.config.pointer("/config/Env").and_then(Value::as_array);
+        let variables = variables.into_iter().flatten().filter_map(Value::as_str);
+        let pairs = variables.map(|variable| variable.split_once('=').unwrap_or((variable, "")));
+        pairs
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
     }
 
     /// Follows a digest through indexes to the manifest whose layers make the chain ID `parent`.

@@ -7,14 +7,14 @@ mod resolve;
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use containerd_client::services::v1::Container;
 use serde_json::Value;
 
 pub use base::BaseImage;
 pub use resolve::InspectFailed;
 
-use crate::arguments::CommitArguments;
+use crate::arguments::{CommitArguments, Property};
 use crate::containerd::{Containerd, Task};
 use crate::passthrough::RealNerdctl;
 use crate::settings::Strategy;
@@ -52,6 +52,8 @@ pub struct DirectPlan {
     /// The chain ID of the layers below it.
     pub parent: String,
     pub base: BaseImage,
+    /// What `--change` sets, its variables replaced by the base image's.
+    pub properties: Vec<Property<String>>,
 }
 
 impl Subject {
@@ -116,10 +118,12 @@ impl Plan {
             None => match overlay::upper_directory(containerd, subject)? {
                 Ok((upper, parent)) => {
                     let base = BaseImage::find(containerd, subject, &parent)?;
+                    let properties = arguments.changes.expand(base.environment());
                     return Ok(Self::Direct(Box::new(DirectPlan {
                         upper,
                         parent,
                         base,
+                        properties: properties.map_err(Error::msg)?,
                     })));
                 }
                 Err(obstacle) => obstacle,

@@ -6,6 +6,7 @@
 mod arguments;
 mod care;
 mod cgroup2;
+mod changes;
 mod delegation;
 mod errors;
 mod pass_through;

@@ -4,7 +4,7 @@
 use super::{SHOW_WORDS, Setting, split};
 use harness::{Result, outcome};
 
-const REFUSED: [(&[&str], &str); 7] = [
+const REFUSED: [(&[&str], &str); 8] = [
     (
         &["commit"],
         "\"nerdctl commit\" requires exactly 2 argument(s).",
@@ -15,8 +15,12 @@ const REFUSED: [(&[&str], &str); 7] = [
     ),
     (&["commit", "--nope", "a", "b"], "unknown flag: --nope"),
     (
-        &["commit", "-c", "ENV a=b", "a", "b"],
-        "unknown change directive \"ENV\"",
+        &["commit", "-c", "RUN true", "a", "b"],
+        "unknown change directive \"RUN\"",
+    ),
+    (
+        &["commit", "-c", "CMD [true]", "a", "b"],
+        "malformed json in change flag value \"CMD [true]\"",
     ),
     (
         &["commit", "--compression=lzma", "a", "b"],
