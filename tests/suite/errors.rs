@@ -92,6 +92,95 @@ fn a_bad_reference_is_refused() -> Result {
     })
 }
 
+/// Words, `NAME` standing for the container's, and what nerdctl says to them.
+const MISTAKES: &[(&[&str], &str)] = &[
+    (
+        &["commit", "NAME"],
+        r#"\"nerdctl commit\" requires exactly 2 argument(s)."#,
+    ),
+    (
+        &["container", "commit", "NAME", "x", "y"],
+        r#"\"nerdctl container commit\" requires exactly 2 argument(s)."#,
+    ),
+    (
+        &["commit", "--pause", "false", "NAME", "x"],
+        "requires exactly 2 argument(s).",
+    ),
+    (&["commit", "--nope", "NAME", "x"], "unknown flag: --nope"),
+    (
+        &["commit", "-pz", "NAME", "x"],
+        "unknown shorthand flag: 'z' in -z",
+    ),
+    (
+        &["commit", "NAME", "x", "-m"],
+        "flag needs an argument: 'm' in -m",
+    ),
+    (
+        &["commit", "--pause=maybe", "NAME", "x"],
+        r#"strconv.ParseBool: parsing \"maybe\": invalid syntax"#,
+    ),
+    (
+        &["commit", "--compression=lzma", "NAME", "x"],
+        "--compression param only supports zstd or gzip",
+    ),
+    (
+        &["commit", "--format=tar", "NAME", "x"],
+        "--format param only supports docker or oci",
+    ),
+    (
+        &["commit", "--estargz", "--zstdchunked", "NAME", "x"],
+        "options --estargz and --zstdchunked lead to conflict",
+    ),
+    (
+        &["commit", "-c", "RUN true", "NAME", "x"],
+        r#"unknown change directive \"RUN\""#,
+    ),
+    (
+        &["commit", "-c", "CMD [a]", "NAME", "x"],
+        r#"malformed json in change flag value \"CMD [a]\""#,
+    ),
+    (&["commit", "NAME", "a//b"], "invalid reference format"),
+    (
+        &["commit", "NAME", "BAD"],
+        "invalid reference format: repository name (library/BAD) must be lowercase",
+    ),
+    (
+        &["--namespace", "a/b", "commit", "NAME", "x"],
+        "forbidden characters in path component",
+    ),
+    (
+        &["--cgroup-manager", "none such", "commit", "NAME", "x"],
+        "invalid cgroup-manager",
+    ),
+    (
+        &["--address", "tcp://x", "commit", "NAME", "x"],
+        r#"invalid address \"tcp://x\""#,
+    ),
+];
+
+#[test]
+fn a_mistake_in_the_words_is_said_in_nerdctls_and_nothing_is_done() -> Result {
+    refused(|scene| {
+        let alone = scene.alone()?;
+        let beside = scene.beside()?;
+        let is_real = scene.daemon().nerdctl()?.is_real;
+        for (words, message) in MISTAKES {
+            let name = |word: &&str| match *word {
+                "NAME" => scene.container.name.clone(),
+                word => word.to_owned(),
+            };
+            let words: Vec<String> = words.iter().map(name).collect();
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            expect_refusal_by(&alone, &words, message)?;
+            // The stand-in has words of its own.
+            if is_real {
+                expect_refusal_by(&beside, &words, message)?;
+            }
+        }
+        Ok(())
+    })
+}
+
 #[test]
 fn a_bad_configuration_file_is_named() -> Result {
     refused(|scene| {
