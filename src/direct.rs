@@ -69,6 +69,9 @@ impl DirectCommit<'_> {
             snapshot_key: &key,
         };
         let image = stages.time("image", || parts.write(containerd))?;
+        if let Some(warning) = plan.base.warning(&subject.image) {
+            log::warning(&warning);
+        }
         stages.time("release", || drop(lease));
         report.image = Some(arguments.reference.clone());
         report_image(report, &layer, image);

@@ -4,6 +4,7 @@
 //! and leaves nothing behind. They need root: tests/run sees to that.
 
 mod arguments;
+mod bases;
 mod care;
 mod cgroup2;
 mod delegation;
