@@ -9,6 +9,7 @@ mod care;
 mod cgroup2;
 mod delegation;
 mod errors;
+mod kinds;
 mod pass_through;
 mod point_in_time;
 mod regressions;
