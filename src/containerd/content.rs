@@ -2,72 +2,73 @@
 
 use std::collections::HashMap;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use containerd_client::services::v1::{
     Info, InfoRequest, ListContentRequest, ReadContentRequest, UpdateRequest,
     content_client::ContentClient,
 };
 use prost_types::FieldMask;
+use tonic::Code;
 use tonic::transport::Channel;
 
 use super::blob_writer::WrittenBlob;
 use super::{Containerd, LARGEST_MESSAGE, absent_is_none, required};
+use crate::digest::Sha256Digest;
 
 /// Manifests and configurations only.
 const LARGEST_BLOB_READ: i64 = 16 << 20;
 
 impl Containerd {
+    /// What the store knows of a blob; nothing where it lacks it, or `digest` is none.
     pub fn blob_info(&self, digest: &str) -> Result<Option<Info>> {
         let request = self.request(InfoRequest {
             digest: digest.to_owned(),
         });
-        let answer = self.call(self.content().info(request));
+        let answer = match self.call(self.content().info(request)) {
+            Err(error) if error.is(Code::InvalidArgument) => return Ok(None),
+            answer => answer,
+        };
         Ok(absent_is_none(answer)
             .with_context(|| format!("looking up blob {digest}"))?
             .and_then(|response| response.info))
     }
 
-    /// A small blob's bytes, or `None` where the store does not have it.
+    /// A small blob's bytes, or `None` where the store does not have it whole and sound, or it is not small.
     pub fn read_blob(&self, digest: &str) -> Result<Option<Vec<u8>>> {
         let Some(info) = self.blob_info(digest)? else {
             return Ok(None);
         };
-        ensure!(
-            info.size <= LARGEST_BLOB_READ,
-            "blob {digest} has {} bytes, too many for a manifest or a configuration",
-            info.size
-        );
+        if info.size > LARGEST_BLOB_READ {
+            return Ok(None);
+        }
         let request = self.request(ReadContentRequest {
             digest: digest.to_owned(),
             ..Default::default()
         });
         let mut client = self.content();
-        let bytes = self
-            .wait(async {
-                let mut parts = client.read(request).await?.into_inner();
-                let mut bytes = Vec::new();
-                while let Some(part) = parts.message().await? {
-                    bytes.extend(part.data);
-                }
-                Ok(bytes)
-            })
-            .with_context(|| format!("reading blob {digest}"))?;
-        Ok(Some(bytes))
+        let bytes = self.wait(async {
+            let mut parts = client.read(request).await?.into_inner();
+            let mut bytes = Vec::new();
+            while let Some(part) = parts.message().await? {
+                bytes.extend(part.data);
+            }
+            Ok(bytes)
+        });
+        let bytes = absent_is_none(bytes).with_context(|| format!("reading blob {digest}"))?;
+        Ok(bytes.filter(|bytes| is_sound(digest, bytes)))
     }
 
-    /// The digests of all blobs that match `filter` (pkg/filters of containerd's source).
-    pub fn blobs_matching(&self, filter: String) -> Result<Vec<String>> {
-        let request = self.request(ListContentRequest {
-            filters: vec![filter],
-        });
+    /// The blobs that match any of `filters` (pkg/filters of containerd's source); without filters, all.
+    pub fn blobs_matching(&self, filters: Vec<String>) -> Result<Vec<Info>> {
+        let request = self.request(ListContentRequest { filters });
         let mut client = self.content();
         self.wait(async {
             let mut answers = client.list(request).await?.into_inner();
-            let mut digests = Vec::new();
+            let mut blobs = Vec::new();
             while let Some(answer) = answers.message().await? {
-                digests.extend(answer.info.into_iter().map(|info| info.digest));
+                blobs.extend(answer.info);
             }
-            Ok(digests)
+            Ok(blobs)
         })
         .context("searching the content store")
     }
@@ -109,4 +110,11 @@ impl Containerd {
     pub(super) fn content(&self) -> ContentClient<Channel> {
         ContentClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_MESSAGE)
     }
+}
+
+/// Whether a blob is what its name says, as far as the name is a SHA-256 digest.
+fn is_sound(digest: &str, bytes: &[u8]) -> bool {
+    let mut actual = Sha256Digest::default();
+    actual.update(bytes);
+    !digest.starts_with("sha256:") || actual.to_string() == digest
 }

@@ -30,20 +30,14 @@ pub struct Cgroup {
 
 impl Cgroup {
     /// The cgroup of the container whose first process is `pid`: the ancestor of that process's cgroup that the
-    /// container's ID or its specification's `cgroupsPath` names, since a systemd inside moves its process further down.
+    /// specification's `cgroupsPath` or the container's ID names, since a systemd inside moves its process further down.
     /// `None` where no freezer can be reached.
     pub fn of_container(pid: u32, id: &str, cgroups_path: Option<&str>) -> Result<Option<Self>> {
         let Some((version, mount, path)) = freezer_path(pid)? else {
             return Ok(None);
         };
-        let expected = cgroups_path.map(scope_name);
-        let scope = format!("-{id}.scope");
-        // From the process up: the name of a namespace may be that of a container.
-        let found = path.ancestors().find(|ancestor| {
-            let name = ancestor.file_name().unwrap_or_default().to_string_lossy();
-            expected.as_deref() == Some(&*name) || name == id || name.ends_with(&scope)
-        });
-        let Some(found) = found.filter(|found| found.parent().is_some()) else {
+        let found = own_part(&path, id, cgroups_path).filter(|found| found.parent().is_some());
+        let Some(found) = found else {
             return Ok(None);
         };
         let below_mount = found.strip_prefix(&mount.root).unwrap_or(found);
@@ -186,17 +180,32 @@ fn path_in(membership: &str, version: Version) -> Option<&str> {
     })
 }
 
-/// The last component of runc's `cgroupsPath`; `SLICE:PREFIX:NAME` is systemd's form.
-fn scope_name(cgroups_path: &str) -> String {
+/// The container's own part of its first process's path. By `cgroupsPath` from the top, as whoever makes cgroups inside
+/// may give them the same name; else by the ID from the process up, as the name of a namespace may be that of a container.
+fn own_part<'a>(path: &'a Path, id: &str, cgroups_path: Option<&str>) -> Option<&'a Path> {
+    let ancestors: Vec<&Path> = path.ancestors().collect();
+    let expected = cgroups_path.map(path_below_hierarchy);
+    let is_expected = |ancestor: &&&Path| {
+        expected
+            .as_deref()
+            .is_some_and(|expected| ancestor.ends_with(expected))
+    };
+    let scope = format!("-{id}.scope");
+    let has_id = |ancestor: &&&Path| {
+        let name = ancestor.file_name().unwrap_or_default().to_string_lossy();
+        name == id || name.ends_with(&scope)
+    };
+    let found = ancestors.iter().rev().find(is_expected);
+    found.or_else(|| ancestors.iter().find(has_id)).copied()
+}
+
+/// What runc's `cgroupsPath` says of a path's end; `SLICE:PREFIX:NAME` is systemd's form.
+fn path_below_hierarchy(cgroups_path: &str) -> String {
     let parts: Vec<&str> = cgroups_path.split(':').collect();
     match parts[..] {
         [_, "", name] => format!("{name}.scope"),
         [_, prefix, name] => format!("{prefix}-{name}.scope"),
-        _ => cgroups_path
-            .rsplit('/')
-            .next()
-            .unwrap_or_default()
-            .to_owned(),
+        _ => cgroups_path.trim_start_matches('/').to_owned(),
     }
 }
 
@@ -214,11 +223,29 @@ mod tests {
 
     #[test]
     fn a_scope_has_the_name_that_systemd_gives_it() {
-        assert_eq!(scope_name("/default/abc"), "abc");
-        assert_eq!(scope_name("system.slice:nerdctl:abc"), "nerdctl-abc.scope");
+        let path = path_below_hierarchy;
+        assert_eq!(path("/default/abc"), "default/abc");
+        assert_eq!(path("system.slice:nerdctl:abc"), "nerdctl-abc.scope");
         assert_eq!(
-            scope_name("kubepods.slice:cri-containerd:abc"),
+            path("kubepods.slice:cri-containerd:abc"),
             "cri-containerd-abc.scope"
         );
+    }
+
+    #[test]
+    fn a_containers_cgroup_is_told_from_those_above_and_below() {
+        let own = |path: &'static str, expected| own_part(Path::new(path), "abc", expected);
+        let path = Some("/abc/abc");
+        assert_eq!(own("/abc/abc", path), Some(Path::new("/abc/abc")));
+        assert_eq!(own("/abc/abc/abc", path), Some(Path::new("/abc/abc")));
+        assert_eq!(own("/x/abc/abc/init", path), Some(Path::new("/x/abc/abc")));
+        let scope = Some("a.slice:nerdctl:abc");
+        let systemd = "/a.slice/nerdctl-abc.scope";
+        assert_eq!(
+            own("/a.slice/nerdctl-abc.scope/nerdctl-abc.scope", scope),
+            Some(Path::new(systemd))
+        );
+        assert_eq!(own("/abc/abc/init", None), Some(Path::new("/abc/abc")));
+        assert_eq!(own("/elsewhere", path), None);
     }
 }

@@ -1,51 +1,63 @@
 //! The base image: the configuration and the layers that the container's snapshot stands on.
 //!
-//! The snapshot decides, not the name: of the manifests that the image record leads to, the one whose chain ID is the
-//! snapshot's parent; where the record is gone or was moved, any other of the content store that has it.
+//! The snapshot decides, not the name: a manifest whose configuration has the snapshot's parent as its chain ID. It is
+//! looked for where the image record leads; where the record is gone or was moved, where containerd's labels lead, below
+//! what the record has become (the container may have been committed to it), and last in all of the content store.
 
-use std::collections::BTreeSet;
+mod search;
 
-use anyhow::{Context, Result, bail, ensure};
-use oci_spec::image::{Descriptor, ImageIndex, ImageManifest};
+use anyhow::{Result, bail};
+use oci_spec::image::Descriptor;
 use serde_json::Value;
 
 use super::Subject;
 use crate::arguments::Environment;
 use crate::containerd::Containerd;
-use crate::digest::chain_id;
+use search::Search;
 
-/// An index may hold indexes, and name itself among them.
-const MOST_MANIFESTS: usize = 1000;
+/// nerdctl's, on a container: the platform that its image was chosen for.
+const PLATFORM_LABEL: &str = "nerdctl/platform";
 
 /// The image below the container's own changes.
 pub struct BaseImage {
-    /// As stored: nothing of it is lost that we do not know.
+    /// As stored, where all of that image is the base: nothing of it is lost that we do not know.
     pub config: Value,
     pub manifest_digest: String,
     pub layers: Vec<Descriptor>,
+    /// How many of the layers the content store lacks.
+    missing: usize,
 }
 
 impl BaseImage {
     /// # Errors
     /// No manifest in the content store has the chain ID `parent`.
     pub fn find(containerd: &Containerd, subject: &Subject, parent: &str) -> Result<Self> {
-        if let Some(image) = containerd.image(&subject.image)? {
-            let target = image.target.unwrap_or_default().digest;
-            if let Some(base) = Self::below(containerd, target, parent)? {
-                return Ok(base);
-            }
+        let search = Search { containerd, parent };
+        let named = search.recorded(&subject.image)?;
+        let mut found = search.whole(named.clone())?;
+        if found.is_empty() {
+            found = search.whole(search.labelled(&subject.snapshotter)?)?;
         }
-        for manifest in manifests_with_chain(containerd, &subject.snapshotter, parent)? {
-            if let Some(base) = Self::below(containerd, manifest, parent)? {
-                return Ok(base);
-            }
+        if found.is_empty() {
+            found = search.lower_part(named)?;
         }
-        bail!(
-            "the image that container {} was made from ({}) is no longer in the content store, nor is any other with its \
-             layers: pull it again, or tag it with its old name",
-            subject.id,
-            subject.image
-        )
+        if found.is_empty() {
+            found = search.whole(search.conceivable()?)?;
+        }
+        let platform = subject.labels.get(PLATFORM_LABEL);
+        let best = found.into_iter().min_by_key(|base| {
+            let fits = platform.is_none_or(|platform| base.is_for(platform));
+            (!fits, base.missing)
+        });
+        match best {
+            Some(best) => Ok(best),
+            None => bail!(
+                "the image that container {} was made from ({}) is no longer in the content store, nor is any other with \
+                 its layers: pull it again, or tag it with its old name",
+                subject.id,
+                subject.image
+            ),
+        }
     }
 
     /// The variables that its containers start with.
@@ -58,84 +70,24 @@ impl BaseImage {
             .collect()
     }
 
-    /// Follows a digest through indexes to the manifest whose layers make the chain ID `parent`.
-    fn below(containerd: &Containerd, digest: String, parent: &str) -> Result<Option<Self>> {
-        let mut waiting = vec![digest];
-        for _ in 0..MOST_MANIFESTS {
-            let Some(digest) = waiting.pop() else { break };
-            let Some(bytes) = containerd.read_blob(&digest)? else {
-                continue;
-            };
-            let value: Value = serde_json::from_slice(&bytes)
-                .with_context(|| format!("reading manifest {digest}"))?;
-            if value.get("manifests").is_some() {
-                let index: ImageIndex = serde_json::from_value(value)
-                    .with_context(|| format!("reading index {digest}"))?;
-                let digests = index.manifests().iter().rev();
-                waiting.extend(digests.map(|manifest| manifest.digest().to_string()));
-            } else if let Ok(manifest) = serde_json::from_value::<ImageManifest>(value)
-                && let Some(base) = Self::of_manifest(containerd, &digest, &manifest, parent)?
-            {
-                return Ok(Some(base));
-            }
-        }
-        Ok(None)
+    /// What an image on top of this one lacks, and how to get it, for whoever makes one; `name` is this image's.
+    pub fn warning(&self, name: &str) -> Option<String> {
+        (self.missing > 0).then(|| {
+            format!(
+                "{} of the {} layers of the base image {name} are not in the content store: the new image runs here, but \
+                 cannot be pushed or saved until they are fetched again, as by `nerdctl pull --unpack=false {name}` or \
+                 `ctr content fetch {name}`",
+                self.missing,
+                self.layers.len()
+            )
+        })
     }
 
-    fn of_manifest(
-        containerd: &Containerd,
-        digest: &str,
-        manifest: &ImageManifest,
-        parent: &str,
-    ) -> Result<Option<Self>> {
-        let config = manifest.config().digest().to_string();
-        let Some(bytes) = containerd.read_blob(&config)? else {
-            return Ok(None);
-        };
-        let config: Value = serde_json::from_slice(&bytes)
-            .with_context(|| format!("reading image configuration {config}"))?;
-        let diff_ids = diff_ids(&config);
-        let chain = diff_ids.iter().fold(None, |parent: Option<String>, id| {
-            Some(chain_id(parent.as_deref(), id))
-        });
-        if chain.as_deref() != Some(parent) {
-            return Ok(None);
-        }
-        ensure!(
-            diff_ids.len() == manifest.layers().len(),
-            "manifest {digest} has {} layers, its configuration {}",
-            manifest.layers().len(),
-            diff_ids.len()
-        );
-        Ok(Some(Self {
-            config,
-            manifest_digest: digest.to_owned(),
-            layers: manifest.layers().clone(),
-        }))
+    /// Whether it was made for `platform`, which is `OS/ARCHITECTURE[/VARIANT]`.
+    fn is_for(&self, platform: &str) -> bool {
+        let mut parts = platform.split('/');
+        ["os", "architecture"]
+            .into_iter()
+            .all(|name| self.config.get(name).and_then(Value::as_str) == parts.next())
     }
-}
-
-fn diff_ids(config: &Value) -> Vec<&str> {
-    let ids = config.pointer("/rootfs/diff_ids").and_then(Value::as_array);
-    ids.into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect()
-}
-
-/// containerd labels a configuration with the snapshot it was unpacked to, and a manifest with its configuration.
-fn manifests_with_chain(
-    containerd: &Containerd,
-    snapshotter: &str,
-    chain: &str,
-) -> Result<BTreeSet<String>> {
-    let snapshot = format!("labels.\"containerd.io/gc.ref.snapshot.{snapshotter}\"==\"{chain}\"");
-    let mut manifests = BTreeSet::new();
-    for config in containerd.blobs_matching(snapshot)? {
-        for label in ["config", "0"] {
-            let filter = format!("labels.\"containerd.io/gc.ref.content.{label}\"==\"{config}\"");
-            manifests.extend(containerd.blobs_matching(filter)?);
-        }
-    }
-    Ok(manifests)
 }

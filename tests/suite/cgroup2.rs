@@ -112,7 +112,7 @@ fn expect_freeze_by_cgroup2(commit: u32) -> Result {
 }
 
 /// None, loudly, where the machine cannot do it: its caretaker needs to see the cgroups.
-fn unified_daemon() -> Result<Option<Daemon>> {
+pub fn unified_daemon() -> Result<Option<Daemon>> {
     let mounts = fs::read_to_string("/proc/self/mountinfo")?;
     if !mounts.contains(" - cgroup2 ") {
         // Not by eprintln, whose output a test that passes keeps to itself.

@@ -4,11 +4,13 @@
 //! and leaves nothing behind. They need root: tests/run sees to that.
 
 mod arguments;
+mod bases;
 mod care;
 mod cgroup2;
 mod changes;
 mod delegation;
 mod errors;
+mod kinds;
 mod pass_through;
 mod point_in_time;
 mod regressions;

@@ -1,6 +1,6 @@
 //! A container of a daemon, run and asked through nerdctl (real or stand-in).
 //!
-//! No network. A folder of the host's tmpfs is mounted on /heartbeat. Removed with its
+//! No network, unless told otherwise. A folder of the host's tmpfs is mounted on /heartbeat. Removed with its
 //! daemon; nothing needs to be done when a test is through.
 
 use crate::freezer::Freezer;
@@ -38,10 +38,12 @@ impl<'d> Container<'d> {
         let name = daemon.unique("container");
         let shared = daemon.new_folder("heartbeat")?;
         let mount = format!("{}:/heartbeat", shared.display());
-        let fixed = [
-            "run", "--detach", "--net", "none", "--name", &name, "--volume", &mount,
-        ];
-        let arguments = [&fixed[..], flags, &[image], words].concat();
+        let fixed = ["run", "--detach", "--name", &name, "--volume", &mount];
+        let network: &[&str] = match flags.contains(&"--net") {
+            true => &[],
+            false => &["--net", "none"],
+        };
+        let arguments = [&fixed[..], network, flags, &[image], words].concat();
         let id = nerdctl.run(&arguments)?.text();
         Ok(Self {
             id,
@@ -49,6 +51,27 @@ impl<'d> Container<'d> {
             daemon,
             nerdctl,
             shared,
+        })
+    }
+
+    /// A running container that `ctr` makes, which nerdctl knows nothing of.
+    pub fn run_by_ctr(
+        daemon: &'d Daemon,
+        image: &str,
+        flags: &[&str],
+        words: &[&str],
+    ) -> Result<Self> {
+        // Unique on this machine, as runc's state is shared.
+        let id = format!("{}-{}", daemon.ctr().namespace, daemon.unique("by-ctr"));
+        let fixed = ["run", "--detach", "--null-io", "--cpu-shares", "0"];
+        let call = [&fixed[..], flags, &[image, &id], words].concat();
+        daemon.ctr().run(&call)?;
+        Ok(Self {
+            name: id.clone(),
+            id,
+            daemon,
+            nerdctl: daemon.nerdctl()?,
+            shared: daemon.run_folder(),
         })
     }
 

@@ -32,6 +32,8 @@ pub struct Options {
     pub disk_mib: u64,
     /// containerd sees a unified cgroup hierarchy, whatever the machine has.
     pub unified_cgroups: bool,
+    /// containerd serves the CRI as well, for `Pods`.
+    pub cri: bool,
 }
 
 impl Default for Options {
@@ -40,6 +42,7 @@ impl Default for Options {
             file_system: FileSystem::Ext4,
             disk_mib: 4096,
             unified_cgroups: false,
+            cri: false,
         }
     }
 }
@@ -83,7 +86,7 @@ impl Daemon {
         let caretaker = Caretaker::of(&folder)?;
         disk::mount_disk(&folder, options.file_system, options.disk_mib)?;
         disk::mount_run(&folder)?;
-        write_files(&folder)?;
+        write_files(&folder, options.cri)?;
         let process = spawn(&folder, options.unified_cgroups)?;
         let ctr = Ctr {
             address: path_text(&socket(&folder))?,
@@ -254,15 +257,32 @@ fn spawn(folder: &Path, unified_cgroups: bool) -> Result<Child> {
         .context("starting containerd: is tests/setup sourced?")
 }
 
+/// What the CRI needs of containerd 1 and 2.
+const CRI_PLUGINS: [&str; 3] = [
+    "io.containerd.cri.v1.images",
+    "io.containerd.cri.v1.runtime",
+    "io.containerd.grpc.v1.cri",
+];
+
 /// The configuration is version 2, which containerd 1.6 and 2 both read. Plugins that
 /// touch anything outside the folder, or that nobody here needs, are off.
-fn write_files(folder: &Path) -> Result {
+fn write_files(folder: &Path, cri: bool) -> Result {
     let run = folder.join("run");
-    let containerd = format!(
+    let off = if cri { &[][..] } else { &CRI_PLUGINS };
+    let off: Vec<_> = off.iter().map(|name| format!("  \"{name}\",\n")).collect();
+    let mut containerd = format!(
         include_str!("daemon/containerd.toml"),
         root = folder.join("disk/containerd").display(),
         run = run.display(),
+        without_cri = off.concat(),
     );
+    if cri {
+        containerd += &format!(
+            include_str!("daemon/cri.toml"),
+            run = run.display(),
+            sandbox_image = crate::pods::SANDBOX_IMAGE,
+        );
+    }
     fs::write(run.join("containerd.toml"), containerd)?;
     let nerdctl = format!(
         include_str!("daemon/nerdctl.toml"),

@@ -41,6 +41,15 @@ impl Freezer {
         &self.folder
     }
 
+    /// That of the cgroup above.
+    pub fn parent(&self) -> Self {
+        let folder = self.folder.parent().unwrap_or(&self.folder).to_owned();
+        Self {
+            folder,
+            is_v1: self.is_v1,
+        }
+    }
+
     /// Whether every process in it stands still; thawed if the cgroup is gone.
     pub fn is_frozen(&self) -> bool {
         let read = |name: &str| fs::read_to_string(self.folder.join(name)).unwrap_or_default();

@@ -8,12 +8,11 @@ mod archive;
 mod base;
 mod layer;
 
-pub use archive::{Archive, Blob, digest};
+pub use archive::{Archive, Blob, Index, digest, gzip};
 pub use base::base;
 pub use layer::Entry;
 
 use crate::{Daemon, Result};
-use archive::gzip;
 use serde_json::{Value, json};
 
 /// The name under which every daemon has the base image.
@@ -26,6 +25,8 @@ pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 #[derive(Clone, Default)]
 pub struct Image {
     layers: Vec<Vec<Entry>>,
+    command: Option<Vec<String>>,
+    architecture: Option<String>,
 }
 
 impl Image {
@@ -35,47 +36,71 @@ impl Image {
         self
     }
 
+    /// The same image that runs `words` unless told otherwise, and not a shell.
+    pub fn command(mut self, words: &[&str]) -> Self {
+        self.command = Some(words.iter().map(ToString::to_string).collect());
+        self
+    }
+
+    /// The same image for another architecture, as far as it says.
+    pub fn architecture(mut self, name: &str) -> Self {
+        self.architecture = Some(name.to_owned());
+        self
+    }
+
     /// Brings the image into the daemon, unpacked for overlayfs.
     pub fn import(&self, daemon: &Daemon, reference: &str) -> Result {
         self.archive(reference)?.import(daemon.ctr())
     }
 
     pub fn archive(&self, reference: &str) -> Result<Archive> {
-        let tars: Vec<_> = self
-            .layers
-            .iter()
-            .map(|one| layer::tar(one))
-            .collect::<Result<_>>()?;
-        let diff_ids: Vec<_> = tars.iter().map(|tar| digest(tar)).collect();
-        let layers = tars.iter().map(|tar| Ok(Blob::new(LAYER_GZIP, gzip(tar)?)));
-        let layers: Vec<Blob> = layers.collect::<Result<_>>()?;
-        let config = Blob::new(CONFIG, serde_json::to_vec(&config(&diff_ids))?);
-        let mut archive = Archive::new(reference, MANIFEST);
-        archive.config(config);
-        layers.into_iter().for_each(|layer| archive.layer(layer));
+        let mut archive = self.archive_without_layers(reference, MANIFEST, CONFIG)?;
+        for tar in self.tars()? {
+            archive.layer(Blob::new(LAYER_GZIP, gzip(&tar)?));
+        }
         Ok(archive)
     }
-}
 
-fn config(diff_ids: &[String]) -> Value {
-    let history: Vec<_> = diff_ids
-        .iter()
-        .map(|_| json!({"created_by": "a test"}))
-        .collect();
-    json!({
-        "created": "2020-01-02T03:04:05Z",
-        "author": "the tests",
-        "architecture": architecture(),
-        "os": "linux",
-        "config": {
-            "Env": ["PATH=/bin:/sbin:/usr/bin:/usr/sbin", "GREETING=hello there"],
-            "Cmd": ["/bin/sh"],
-            "WorkingDir": "/",
-            "Labels": {"from": "base"},
-        },
-        "rootfs": {"type": "layers", "diff_ids": diff_ids},
-        "history": history,
-    })
+    /// An archive to which the layers have yet to be added, in whatever form.
+    pub fn archive_without_layers(
+        &self,
+        reference: &str,
+        manifest_type: &str,
+        config_type: &str,
+    ) -> Result<Archive> {
+        let diff_ids: Vec<_> = self.tars()?.iter().map(|tar| digest(tar)).collect();
+        let config = serde_json::to_vec(&self.config(&diff_ids))?;
+        let mut archive = Archive::new(reference, manifest_type);
+        archive.config(Blob::new(config_type, config));
+        Ok(archive)
+    }
+
+    /// The layers, uncompressed.
+    pub fn tars(&self) -> Result<Vec<Vec<u8>>> {
+        self.layers.iter().map(|one| layer::tar(one)).collect()
+    }
+
+    fn config(&self, diff_ids: &[String]) -> Value {
+        let command = self.command.clone();
+        let history: Vec<_> = diff_ids
+            .iter()
+            .map(|_| json!({"created_by": "a test"}))
+            .collect();
+        json!({
+            "created": "2020-01-02T03:04:05Z",
+            "author": "the tests",
+            "architecture": self.architecture.as_deref().unwrap_or(architecture()),
+            "os": "linux",
+            "config": {
+                "Env": ["PATH=/bin:/sbin:/usr/bin:/usr/sbin", "GREETING=hello there"],
+                "Cmd": command.unwrap_or_else(|| vec!["/bin/sh".to_owned()]),
+                "WorkingDir": "/",
+                "Labels": {"from": "base"},
+            },
+            "rootfs": {"type": "layers", "diff_ids": diff_ids},
+            "history": history,
+        })
+    }
 }
 
 /// The name that Go, and so every image, has for this machine.

@@ -5,8 +5,8 @@
 //! of one image agree by two ways of looking at it.
 
 use harness::{
-    BASE, Container, Daemon, FileSystem, Leftovers, Options, Result, Tree, View, commit_by_oracle,
-    wait_until,
+    BASE, Container, Daemon, FileSystem, Freezer, Leftovers, Options, Pods, Result, Tree, View,
+    commit_by_oracle, wait_until,
 };
 use std::fs;
 use std::path::Path;
@@ -42,6 +42,48 @@ fn assert_gone(folder: &Path, cgroup: &Path, pid: u32) {
     assert!(!Path::new(&format!("/proc/{pid}")).exists());
     let devices = Command::new("losetup").arg("-a").output().unwrap();
     assert!(!String::from_utf8_lossy(&devices.stdout).contains(name));
+}
+
+/// What a CRI that is not told otherwise would use.
+const OUTSIDE: [&str; 7] = [
+    "/etc/cni",
+    "/etc/containerd",
+    "/opt/cni",
+    "/opt/containerd",
+    "/run/netns",
+    "/var/lib/cni",
+    "/var/lib/containerd",
+];
+
+#[test]
+fn a_daemon_with_pods_leaves_nothing_behind_and_touches_nothing_outside() -> Result {
+    let outside = || OUTSIDE.map(|path| fs::metadata(path).and_then(|one| one.modified()).ok());
+    let before = outside();
+    let options = Options {
+        cri: true,
+        ..Options::default()
+    };
+    let daemon = options.start()?;
+    let folder = daemon.folder().to_path_buf();
+    let pods = Pods::of(&daemon)?;
+    let pod = pods.start()?;
+    let id = pod.run(BASE, &["sleep", "1000"])?;
+    assert!(!Path::new("/run/containerd/runc/k8s.io").join(&id).exists());
+    let bundle = folder.join("run/state/io.containerd.runtime.v2.task/k8s.io");
+    let socket = fs::read_to_string(bundle.join(&pod.id).join("address"))?;
+    let socket = Path::new(socket.trim_start_matches("unix://"));
+    let pids = [pods.pid(&id)?, pods.pid(&pod.id)?];
+    let cgroups = pids.map(|pid| Freezer::of_process(&daemon.cgroup_root(), pid));
+    assert!(socket.exists());
+    assert_eq!(before, outside());
+    drop(pods);
+    drop(daemon);
+    for (pid, cgroup) in pids.into_iter().zip(cgroups) {
+        assert_gone(&folder, cgroup?.folder(), pid);
+    }
+    assert!(!socket.exists());
+    assert_eq!(before, outside());
+    Ok(())
 }
 
 #[test]

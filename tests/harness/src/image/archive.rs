@@ -1,7 +1,8 @@
-//! OCI archives: blobs, the manifest that names them, and an index of one.
+//! OCI archives: blobs, the manifest that names them, and an index of one or of many.
 //!
 //! An archive may leave out blobs that containerd has already (`known_layer`), so an
-//! image on top of another carries its own layer only.
+//! image on top of another carries its own layer only; an index of many may name
+//! manifests that it leaves out.
 
 use crate::Result;
 use crate::ctr::Ctr;
@@ -26,7 +27,7 @@ impl Blob {
         }
     }
 
-    fn descriptor(&self) -> Value {
+    pub fn descriptor(&self) -> Value {
         let (media_type, digest, size) = (&self.media_type, &self.digest, self.bytes.len());
         json!({"mediaType": media_type, "digest": digest, "size": size})
     }
@@ -72,6 +73,16 @@ impl Archive {
         self.blobs.push(blob);
     }
 
+    /// A layer whose descriptor says more than it has to.
+    pub fn described_layer(&mut self, blob: Blob, more: &[(&str, Value)]) {
+        let mut descriptor = blob.descriptor();
+        for (name, value) in more {
+            descriptor[name] = value.clone();
+        }
+        self.known_layer(descriptor);
+        self.blobs.push(blob);
+    }
+
     /// A layer that containerd's store holds already.
     pub fn known_layer(&mut self, descriptor: Value) {
         if let Some(layers) = self.manifest["layers"].as_array_mut() {
@@ -85,30 +96,73 @@ impl Archive {
         ctr.feed(&["images", "import", "-"], &tar)
     }
 
-    pub fn into_tar(mut self) -> Result<Vec<u8>> {
+    pub fn into_tar(self) -> Result<Vec<u8>> {
+        let reference = self.reference.clone();
+        let (manifest, blobs) = self.into_blobs()?;
+        tar_of(&reference, &manifest, &blobs)
+    }
+
+    /// The manifest, and what it names.
+    fn into_blobs(self) -> Result<(Blob, Vec<Blob>)> {
         let media_type = self.manifest["mediaType"].as_str().unwrap_or_default();
         let manifest = Blob::new(media_type, serde_json::to_vec_pretty(&self.manifest)?);
-        let index = index(&manifest, &self.reference);
-        self.blobs.push(manifest);
-        let mut tar = tar::Builder::new(Vec::new());
-        append(&mut tar, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
-        append(&mut tar, "index.json", &serde_json::to_vec(&index)?)?;
-        for blob in &self.blobs {
-            append(
-                &mut tar,
-                &format!("blobs/{}", blob.digest.replace(':', "/")),
-                &blob.bytes,
-            )?;
-        }
-        Ok(tar.into_inner()?)
+        Ok((manifest, self.blobs))
     }
 }
 
-fn index(manifest: &Blob, reference: &str) -> Value {
-    let mut descriptor = manifest.descriptor();
+/// An index of manifests for several platforms.
+#[derive(Default)]
+pub struct Index {
+    manifests: Vec<Value>,
+    blobs: Vec<Blob>,
+}
+
+impl Index {
+    pub fn with(mut self, architecture: &str, archive: Archive) -> Result<Self> {
+        let (manifest, blobs) = archive.into_blobs()?;
+        self = self.without(architecture, &manifest);
+        self.blobs.extend(blobs);
+        self.blobs.push(manifest);
+        Ok(self)
+    }
+
+    /// A manifest that is named only, as a pull for one platform leaves the others.
+    pub fn without(mut self, architecture: &str, manifest: &Blob) -> Self {
+        let mut descriptor = manifest.descriptor();
+        descriptor["platform"] = json!({"os": "linux", "architecture": architecture});
+        self.manifests.push(descriptor);
+        self
+    }
+
+    /// Imports it with what is there of all platforms, or of the machine's own.
+    pub fn import(self, ctr: &Ctr, reference: &str, all: bool) -> Result {
+        let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": self.manifests});
+        let index = Blob::new(INDEX, serde_json::to_vec(&index)?);
+        let tar = tar_of(reference, &index, &self.blobs)?;
+        let flag: &[&str] = if all { &["--all-platforms"] } else { &[] };
+        ctr.feed(&[&["images", "import"], flag, &["-"]].concat(), &tar)
+    }
+}
+
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+/// An archive whose image `reference` is `target`.
+fn tar_of(reference: &str, target: &Blob, blobs: &[Blob]) -> Result<Vec<u8>> {
+    let mut tar = tar::Builder::new(Vec::new());
+    append(&mut tar, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+    let outermost = serde_json::to_vec(&index(target, reference))?;
+    append(&mut tar, "index.json", &outermost)?;
+    for blob in blobs.iter().chain([target]) {
+        let name = format!("blobs/{}", blob.digest.replace(':', "/"));
+        append(&mut tar, &name, &blob.bytes)?;
+    }
+    Ok(tar.into_inner()?)
+}
+
+fn index(target: &Blob, reference: &str) -> Value {
+    let mut descriptor = target.descriptor();
     descriptor["annotations"] = json!({"io.containerd.image.name": reference});
-    let media_type = "application/vnd.oci.image.index.v1+json";
-    json!({"schemaVersion": 2, "mediaType": media_type, "manifests": [descriptor]})
+    json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [descriptor]})
 }
 
 fn append(tar: &mut tar::Builder<Vec<u8>>, name: &str, bytes: &[u8]) -> Result {

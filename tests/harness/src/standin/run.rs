@@ -17,6 +17,7 @@ const VALUES: &[&str] = &[
     "--volume",
     "--net",
     "--network",
+    "--pid",
     "-e",
     "--env",
     "-w",
@@ -67,6 +68,13 @@ impl StandIn {
         }
         if options.has("--read-only") {
             call.push("--read-only".into());
+        }
+        if options.has("--privileged") {
+            call.push("--privileged".into());
+        }
+        if options.value("--pid") == Some("host") {
+            let own = format!("pid:/proc/{}/ns/pid", std::process::id());
+            call.extend(["--with-ns".into(), own]);
         }
         for target in options.values("--tmpfs") {
             let mount = format!("type=tmpfs,src=tmpfs,dst={target},options=rw");

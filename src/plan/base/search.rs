@@ -1,0 +1,219 @@
+//! Looking for the image whose layers make a chain ID, among the documents of the content store.
+//!
+//! A document that is absent, damaged, huge, or nothing of the kind is nobody's base, and stands in nobody's way.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+use containerd_client::services::v1::Info;
+use oci_spec::image::{Descriptor, ImageManifest};
+use serde_json::Value;
+
+use super::BaseImage;
+use crate::containerd::Containerd;
+use crate::digest::chain_id;
+
+/// Indexes may hold indexes, and many.
+const MOST_DOCUMENTS: usize = 100_000;
+/// OCI distribution specification, "Pushing Manifests": what every registry takes.
+const LARGEST_MANIFEST: i64 = 4 << 20;
+/// containerd's core/images/labels: layers have it, and nothing else has.
+const UNCOMPRESSED_LABEL: &str = "containerd.io/uncompressed";
+
+/// Which of an image's layers must make the chain ID.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fit {
+    /// All.
+    Exact,
+    /// The lower ones: the rest was put on top of the base.
+    Below,
+}
+
+/// A look for manifests whose layers make one chain ID.
+pub struct Search<'a> {
+    pub containerd: &'a Containerd,
+    pub parent: &'a str,
+}
+
+impl Search<'_> {
+    /// What the image record `name` points to.
+    pub fn recorded(&self, name: &str) -> Result<Vec<String>> {
+        if name.is_empty() {
+            return Ok(Vec::new());
+        }
+        let target = self.containerd.image(name)?.and_then(|image| image.target);
+        Ok(target.into_iter().map(|target| target.digest).collect())
+    }
+
+    /// containerd labels a configuration with the snapshot it was unpacked to, and a manifest with its configuration.
+    pub fn labelled(&self, snapshotter: &str) -> Result<Vec<String>> {
+        let label = format!("containerd.io/gc.ref.snapshot.{snapshotter}");
+        let snapshot = format!("labels.{label:?}=={:?}", self.parent);
+        let mut filters = Vec::new();
+        for config in self.containerd.blobs_matching(vec![snapshot])? {
+            filters.extend(["config", "0"].map(|label| {
+                let digest = &config.digest;
+                format!("labels.\"containerd.io/gc.ref.content.{label}\"==\"{digest}\"")
+            }));
+        }
+        if filters.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(digests(self.containerd.blobs_matching(filters)?))
+    }
+
+    /// Everything that may be a manifest, by its size and for want of a layer's label.
+    pub fn conceivable(&self) -> Result<Vec<String>> {
+        let mut blobs = self.containerd.blobs_matching(Vec::new())?;
+        blobs.retain(|blob| {
+            blob.size <= LARGEST_MANIFEST && !blob.labels.contains_key(UNCOMPRESSED_LABEL)
+        });
+        Ok(digests(blobs))
+    }
+
+    /// The images of exactly these layers among `digests` and what their indexes lead to, in that order.
+    pub fn whole(&self, digests: Vec<String>) -> Result<Vec<BaseImage>> {
+        self.through(digests, Fit::Exact)
+    }
+
+    /// The lower parts of images that something was put on top of.
+    pub fn lower_part(&self, digests: Vec<String>) -> Result<Vec<BaseImage>> {
+        self.through(digests, Fit::Below)
+    }
+
+    fn through(&self, mut waiting: Vec<String>, fit: Fit) -> Result<Vec<BaseImage>> {
+        let mut seen = BTreeSet::new();
+        let mut found = Vec::new();
+        waiting.reverse();
+        while let Some(digest) = waiting.pop() {
+            if seen.len() == MOST_DOCUMENTS || !seen.insert(digest.clone()) {
+                continue;
+            }
+            let Some(document) = self.document(&digest)? else {
+                continue;
+            };
+            match document.get("manifests").and_then(Value::as_array) {
+                Some(manifests) => waiting.extend(manifests.iter().rev().filter_map(digest_of)),
+                None => found.extend(self.of_manifest(digest, document, fit)?),
+            }
+        }
+        Ok(found)
+    }
+
+    /// `None` for what is no manifest, or not of these layers.
+    fn of_manifest(&self, digest: String, document: Value, fit: Fit) -> Result<Option<BaseImage>> {
+        let Ok(manifest) = serde_json::from_value::<ImageManifest>(document) else {
+            return Ok(None);
+        };
+        let Some(mut config) = self.document(manifest.config().digest().as_ref())? else {
+            return Ok(None);
+        };
+        let mut layers = manifest.layers().clone();
+        let diff_ids = diff_ids(&config);
+        let Some(depth) = depth_of(self.parent, &diff_ids) else {
+            return Ok(None);
+        };
+        let is_whole = depth == layers.len();
+        if diff_ids.len() != layers.len() || (fit == Fit::Exact && !is_whole) {
+            return Ok(None);
+        }
+        layers.truncate(depth);
+        truncate(&mut config, depth);
+        Ok(Some(BaseImage {
+            config,
+            manifest_digest: digest,
+            missing: self.missing(&layers)?,
+            layers,
+        }))
+    }
+
+    fn missing(&self, layers: &[Descriptor]) -> Result<usize> {
+        let mut missing = 0;
+        for layer in layers {
+            missing += usize::from(
+                self.containerd
+                    .blob_info(layer.digest().as_ref())?
+                    .is_none(),
+            );
+        }
+        Ok(missing)
+    }
+
+    /// `None` where the content store lacks it, or it is damaged, or not JSON.
+    fn document(&self, digest: &str) -> Result<Option<Value>> {
+        let bytes = self.containerd.read_blob(digest)?;
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+}
+
+fn digest_of(descriptor: &Value) -> Option<String> {
+    Some(descriptor.get("digest")?.as_str()?.to_owned())
+}
+
+fn diff_ids(config: &Value) -> Vec<&str> {
+    let ids = config.pointer("/rootfs/diff_ids").and_then(Value::as_array);
+    ids.into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect()
+}
+
+/// How many of the layers, from the lowest, make the chain ID `chain`.
+fn depth_of(chain: &str, diff_ids: &[&str]) -> Option<usize> {
+    let mut below: Option<String> = None;
+    diff_ids.iter().zip(1..).find_map(|(id, depth)| {
+        let next = chain_id(below.as_deref(), id);
+        let found = next == chain;
+        below = Some(next);
+        found.then_some(depth)
+    })
+}
+
+/// Takes the layers above `depth` out of a configuration, with the steps of history that made them.
+fn truncate(config: &mut Value, depth: usize) {
+    if let Some(Value::Array(ids)) = config.pointer_mut("/rootfs/diff_ids") {
+        ids.truncate(depth);
+    }
+    let Some(Value::Array(steps)) = config.get_mut("history") else {
+        return;
+    };
+    let mut layers = 0;
+    steps.retain(|step| {
+        layers += usize::from(step.get("empty_layer") != Some(&Value::Bool(true)));
+        layers <= depth
+    });
+}
+
+fn digests(blobs: Vec<Info>) -> Vec<String> {
+    blobs.into_iter().map(|blob| blob.digest).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_lower_layers_of_an_image_are_found_by_their_chain_id() {
+        let two = chain_id(Some("sha256:a"), "sha256:b");
+        let ids = ["sha256:a", "sha256:b", "sha256:c"];
+        assert_eq!(depth_of("sha256:a", &ids), Some(1));
+        assert_eq!(depth_of(&two, &ids), Some(2));
+        assert_eq!(depth_of(&two, &ids[..1]), None);
+        assert_eq!(depth_of("", &[]), None);
+    }
+
+    #[test]
+    fn history_is_cut_where_the_layers_are() {
+        let empty = json!({"empty_layer": true});
+        let steps = [json!({}), empty.clone(), json!({}), empty, json!({})];
+        let whole = json!({"rootfs": {"diff_ids": ["a", "b", "c"]}, "history": steps});
+        for (depth, left) in [(3, 5), (2, 4), (1, 2)] {
+            let mut config = whole.clone();
+            truncate(&mut config, depth);
+            assert_eq!(diff_ids(&config).len(), depth);
+            assert_eq!(config["history"].as_array().map(Vec::len), Some(left));
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Base layers that the content store no longer has, as on nodes of Kubernetes where
+//! containerd discards what it has unpacked (`discard_unpacked_layers`).
+
+use super::{IMAGE, MINE, assert_runs, changed, commit, commit_quietly, digest_of, layers, mine};
+use crate::FREEZEFRAME;
+use harness::{Container, Daemon, Leftovers, Outcome, Result};
+
+const AGAIN: &str = "docker.io/library/again:latest";
+
+/// A container of an image whose first `count` layers are then discarded.
+fn without_layers(daemon: &Daemon, count: usize) -> Result<Container<'_>> {
+    mine("mine").import(daemon, MINE)?;
+    let container = changed(daemon)?;
+    discard(daemon, MINE, count)?;
+    Ok(container)
+}
+
+fn discard(daemon: &Daemon, reference: &str, count: usize) -> Result {
+    for layer in &layers(&daemon.ctr().manifest(reference)?)[..count] {
+        daemon.ctr().run(&["content", "rm", digest_of(layer)])?;
+    }
+    Ok(())
+}
+
+/// One line, which says how many of how many are missing, of what, and what helps.
+fn assert_warns(outcome: &Outcome, missing: &str, of: &str) {
+    let said = outcome.error_text();
+    assert_eq!(said.lines().count(), 1, "{said}");
+    let remedies = [
+        format!("nerdctl pull --unpack=false {of}"),
+        format!("ctr content fetch {of}"),
+    ];
+    let expected = ["level=warning", missing, of, "pushed or saved"];
+    for part in expected.into_iter().chain(remedies.iter().map(|r| &**r)) {
+        assert!(said.contains(part), "{part:?} is not in {said}");
+    }
+}
+
+fn save(daemon: &Daemon) -> Result<Outcome> {
+    let file = daemon.disk().join(daemon.unique("saved"));
+    let file = file.display().to_string();
+    daemon.ctr().outcome(&["images", "export", &file, IMAGE])
+}
+
+#[test]
+fn an_image_on_discarded_layers_is_made_and_runs_with_a_warning() -> Result {
+    let daemon = Daemon::start()?;
+    let container = without_layers(&daemon, 3)?;
+    assert_warns(&commit(&container)?.outcome, "3 of the 3 layers", MINE);
+    assert_runs(&daemon)?;
+    container.remove()?;
+    daemon.ctr().run(&["images", "rm", "--sync", MINE])?;
+    assert_runs(&daemon)
+}
+
+#[test]
+fn the_warning_counts_the_layers_that_are_missing() -> Result {
+    let daemon = Daemon::start()?;
+    let container = without_layers(&daemon, 1)?;
+    assert_warns(&commit(&container)?.outcome, "1 of the 3 layers", MINE);
+    mine("mine").import(&daemon, MINE)?;
+    commit_quietly(&container)
+}
+
+#[test]
+fn an_image_on_discarded_layers_is_the_base_of_the_next() -> Result {
+    let daemon = Daemon::start()?;
+    let container = without_layers(&daemon, 3)?;
+    commit(&container)?;
+    let second = Container::run(&daemon, IMAGE, &["sleep", "1000"])?;
+    second.shell("echo second >/srv/second")?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    let again = freezeframe.commit(&second, AGAIN, &[])?.succeeded()?;
+    assert_warns(&again.outcome, "3 of the 4 layers", IMAGE);
+    let third = Container::run(&daemon, AGAIN, &["sleep", "1000"])?;
+    let seen = third.shell("cat /srv/mine /srv/plain /srv/second")?;
+    assert_eq!(seen, "mine\nchanged\nsecond");
+    Ok(())
+}
+
+#[test]
+fn an_image_on_discarded_layers_goes_with_all_that_is_its_own() -> Result {
+    let daemon = Daemon::start()?;
+    let container = without_layers(&daemon, 3)?;
+    daemon.ctr().collect_garbage()?;
+    let before = Leftovers::now(&container)?;
+    commit(&container)?;
+    daemon.ctr().collect_garbage()?;
+    let came = before.changes(&Leftovers::now(&container)?);
+    assert_eq!(came.len(), 5, "{came:?}");
+    daemon.ctr().run(&["images", "rm", "--sync", IMAGE])?;
+    before.assert_unchanged(&Leftovers::now(&container)?);
+    Ok(())
+}
+
+#[test]
+fn once_the_layers_are_fetched_again_the_image_can_be_saved() -> Result {
+    let daemon = Daemon::start()?;
+    let container = without_layers(&daemon, 3)?;
+    commit(&container)?;
+    save(&daemon)?.failed()?;
+    mine("mine").import(&daemon, MINE)?;
+    save(&daemon)?.succeeded()?;
+    commit_quietly(&container)?;
+    // The image holds them itself now.
+    daemon.ctr().run(&["images", "rm", "--sync", MINE])?;
+    save(&daemon)?.succeeded()?;
+    Ok(())
+}

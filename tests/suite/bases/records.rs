@@ -1,0 +1,231 @@
+//! Image records that were deleted or moved since the container started, and content
+//! among which the base must be found then: unlabelled, damaged, or there twice.
+
+use super::{IMAGE, MINE, assert_runs, changed, commit_quietly, digest_of, layers, mine};
+use crate::FREEZEFRAME;
+use harness::image::{Blob, CONFIG, Image, Index, MANIFEST, architecture};
+use harness::{BASE, Container, Daemon, Leftovers, Result};
+use std::fs;
+use std::path::PathBuf;
+
+const OTHER: &str = "docker.io/library/other:latest";
+
+/// A container of `MINE`, which is then called `OTHER`.
+fn renamed(daemon: &Daemon) -> Result<Container<'_>> {
+    mine("mine").import(daemon, MINE)?;
+    let container = changed(daemon)?;
+    daemon.ctr().run(&["images", "tag", MINE, OTHER])?;
+    daemon.ctr().run(&["images", "rm", "--sync", MINE])?;
+    Ok(container)
+}
+
+/// Whether the image stands on what `OTHER` is.
+fn assert_stands_on_other(daemon: &Daemon) -> Result {
+    let (new, old) = (daemon.ctr().manifest(IMAGE)?, daemon.ctr().manifest(OTHER)?);
+    assert_eq!(layers(&new)[..3], layers(&old));
+    Ok(())
+}
+
+#[test]
+fn a_base_with_another_name_is_found() -> Result {
+    let daemon = Daemon::start()?;
+    let container = renamed(&daemon)?;
+    commit_quietly(&container)?;
+    assert_stands_on_other(&daemon)?;
+    assert_runs(&daemon)
+}
+
+#[test]
+fn a_base_whose_name_has_moved_on_is_found() -> Result {
+    let daemon = Daemon::start()?;
+    let container = renamed(&daemon)?;
+    mine("a newer version").import(&daemon, MINE)?;
+    commit_quietly(&container)?;
+    assert_stands_on_other(&daemon)
+}
+
+#[test]
+fn a_base_that_is_gone_is_named_and_nothing_is_done() -> Result {
+    let daemon = Daemon::start()?;
+    mine("mine").import(&daemon, MINE)?;
+    let container = changed(&daemon)?;
+    for newer in [None, Some(mine("a newer version"))] {
+        daemon.ctr().run(&["images", "rm", "--sync", MINE])?;
+        newer.map_or(Ok(()), |image: Image| image.import(&daemon, MINE))?;
+        daemon.ctr().collect_garbage()?;
+        let before = Leftovers::now(&container)?;
+        let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+        let commit = freezeframe.commit(&container, IMAGE, &[])?.failed()?;
+        let said = commit.outcome.error_text();
+        assert_eq!(said.lines().count(), 1, "{said}");
+        for part in [
+            &container.id,
+            MINE,
+            "no longer in the content store",
+            "pull it again",
+        ] {
+            assert!(said.contains(part), "{part:?} is not in {said}");
+        }
+        before.assert_unchanged(&Leftovers::now(&container)?);
+    }
+    // What the message advises helps.
+    mine("mine").import(&daemon, MINE)?;
+    commit_quietly(&container)
+}
+
+/// The name leads to an image on the base then, and nothing to the base itself. Stock
+/// stacks the second change on the first, and so keeps what was deleted in between.
+#[test]
+fn a_container_can_be_committed_to_the_name_of_its_own_image_again_and_again() -> Result {
+    let daemon = Daemon::start()?;
+    mine("mine").import(&daemon, MINE)?;
+    let below = layers(&daemon.ctr().manifest(MINE)?);
+    let container = changed(&daemon)?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    for round in 0..3 {
+        container.shell(&format!("rm -f /srv/new-*; touch /srv/new-{round}"))?;
+        let commit = freezeframe.commit(&container, MINE, &[])?.succeeded()?;
+        assert_eq!(commit.outcome.error_text(), "");
+        daemon.ctr().collect_garbage()?;
+        let now = layers(&daemon.ctr().manifest(MINE)?);
+        assert_eq!((&now[..3], now.len()), (&below[..], 4));
+        let config = daemon.ctr().config(MINE)?;
+        assert_eq!(config["history"].as_array().map(Vec::len), Some(4));
+        let copy = Container::run(&daemon, MINE, &["sleep", "1000"])?;
+        let seen = copy.shell("cat /srv/plain /srv/mine; ls /srv | grep new-")?;
+        assert_eq!(seen, format!("changed\nmine\nnew-{round}"));
+        copy.remove()?;
+    }
+    Ok(())
+}
+
+/// Removes the label that leads from a snapshot to its configuration.
+fn remove_label(daemon: &Daemon, reference: &str) -> Result {
+    let config = daemon.ctr().manifest(reference)?["config"].take();
+    let label = "containerd.io/gc.ref.snapshot.overlayfs";
+    let call = ["content", "label", digest_of(&config), &format!("{label}=")];
+    daemon.ctr().run(&call)?;
+    let left = daemon
+        .ctr()
+        .run(&["content", "ls", &format!("labels.{label:?}")])?;
+    assert!(!left.contains(digest_of(&config)), "{left}");
+    Ok(())
+}
+
+#[test]
+fn a_base_that_no_label_leads_to_is_found() -> Result {
+    let daemon = Daemon::start()?;
+    let container = renamed(&daemon)?;
+    remove_label(&daemon, OTHER)?;
+    commit_quietly(&container)?;
+    assert_stands_on_other(&daemon)
+}
+
+/// A blob that nothing refers to, and that stays all the same.
+fn put(daemon: &Daemon, content: Vec<u8>) -> Result<PathBuf> {
+    let blob = Blob::new(MANIFEST, content);
+    let (ctr, name) = (daemon.ctr(), daemon.unique("blob"));
+    ctr.feed(&["content", "ingest", &name], &blob.bytes)?;
+    ctr.run(&["content", "label", &blob.digest, "containerd.io/gc.root=x"])?;
+    Ok(file_of(daemon, &blob.digest))
+}
+
+/// Where containerd keeps a blob.
+fn file_of(daemon: &Daemon, digest: &str) -> PathBuf {
+    let blobs = "containerd/io.containerd.content.v1.content/blobs";
+    let path = daemon.disk().join(blobs).join(digest.replace(':', "/"));
+    assert!(path.exists(), "{}", path.display());
+    path
+}
+
+#[test]
+fn content_that_is_damaged_or_huge_or_no_manifest_is_passed_over() -> Result {
+    let daemon = Daemon::start()?;
+    let container = renamed(&daemon)?;
+    remove_label(&daemon, OTHER)?;
+    put(&daemon, b"{\"manifests\":".to_vec())?;
+    put(&daemon, b"[[[]]]".repeat(3_000_000))?;
+    put(&daemon, b"[".repeat(200_000))?;
+    put(&daemon, br#"{"manifests":[{"digest":7},{},null]}"#.to_vec())?;
+    put(
+        &daemon,
+        br#"{"manifests":[{"digest":"../x"},{"digest":"sha256:0"}]}"#.to_vec(),
+    )?;
+    let nowhere = "sha256:".to_owned() + &"0".repeat(64);
+    let lost = format!(
+        r#"{{"schemaVersion":2,"config":{{"mediaType":"{CONFIG}","digest":"{nowhere}","size":1}},"layers":[]}}"#
+    );
+    put(&daemon, lost.into_bytes())?;
+    let manifest = fs::read(file_of(&daemon, &daemon.ctr().image_digest(OTHER)?))?;
+    // Valid, but of a layer too many for its configuration.
+    let mut value: serde_json::Value = serde_json::from_slice(&manifest)?;
+    let layers = value["layers"].as_array_mut().expect("layers");
+    layers.push(layers[0].clone());
+    put(&daemon, serde_json::to_vec(&value)?)?;
+    fs::remove_file(put(&daemon, b"gone from the disk".to_vec())?)?;
+    fs::write(put(&daemon, [&manifest[..], b" "].concat())?, "")?;
+    commit_quietly(&container)?;
+    assert_stands_on_other(&daemon)
+}
+
+#[test]
+fn a_damaged_manifest_beside_the_base_in_its_index_is_passed_over() -> Result {
+    for damage in [|path| fs::write(path, "{"), |path| fs::remove_file(path)] {
+        let daemon = Daemon::start()?;
+        let other = mine("of another platform").architecture("s390x");
+        Index::default()
+            .with("s390x", other.archive(MINE)?)?
+            .with(architecture(), mine("mine").archive(MINE)?)?
+            .import(daemon.ctr(), MINE, true)?;
+        let index = daemon.ctr().json(&daemon.ctr().image_digest(MINE)?)?;
+        let container = changed(&daemon)?;
+        damage(file_of(&daemon, digest_of(&index["manifests"][0])))?;
+        commit_quietly(&container)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_manifest_with_other_content_than_its_digest_is_nobodys_base() -> Result {
+    let daemon = Daemon::start()?;
+    let container = renamed(&daemon)?;
+    let manifest = daemon.ctr().manifest(BASE)?;
+    let file = file_of(&daemon, &daemon.ctr().image_digest(OTHER)?);
+    let mut forged = serde_json::from_slice::<serde_json::Value>(&fs::read(&file)?)?;
+    forged["layers"][2] = manifest["layers"][1].clone();
+    fs::write(&file, serde_json::to_vec(&forged)?)?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    let commit = freezeframe.commit(&container, IMAGE, &[])?.failed()?;
+    let said = commit.outcome.error_text();
+    assert!(said.contains("no longer in the content store"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn of_two_manifests_with_one_configuration_the_one_with_all_its_layers_is_the_base() -> Result {
+    for labelled in [true, false] {
+        let daemon = Daemon::start()?;
+        let container = renamed(&daemon)?;
+        let twin = "docker.io/library/twin:latest";
+        let mut archive = mine("mine").archive_without_layers(twin, MANIFEST, CONFIG)?;
+        for tar in mine("mine").tars()? {
+            let zstd = zstd::encode_all(&tar[..], 3)?;
+            archive.layer(Blob::new(
+                "application/vnd.oci.image.layer.v1.tar+zstd",
+                zstd,
+            ));
+        }
+        archive.import(daemon.ctr())?;
+        if !labelled {
+            remove_label(&daemon, twin)?;
+        }
+        let (one, two) = (daemon.ctr().manifest(OTHER)?, daemon.ctr().manifest(twin)?);
+        assert_eq!(one["config"]["digest"], two["config"]["digest"]);
+        daemon
+            .ctr()
+            .run(&["content", "rm", digest_of(&layers(&one)[0])])?;
+        commit_quietly(&container)?;
+        assert_eq!(layers(&daemon.ctr().manifest(IMAGE)?)[..3], layers(&two));
+    }
+    Ok(())
+}

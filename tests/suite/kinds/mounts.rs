@@ -1,0 +1,107 @@
+//! What is mounted in a container is not in its image; what lies beneath is, as are the
+//! mount points that had to be made.
+
+use super::{IMAGE, assert_is_theirs, commit};
+use harness::{BASE, Container, Daemon, Result, View};
+use std::fs;
+use std::path::Path;
+
+/// A folder of the host's with one file, to be mounted.
+fn folder(daemon: &Daemon, name: &str) -> Result<String> {
+    let path = daemon.disk().join(name);
+    fs::create_dir(&path)?;
+    fs::write(path.join("host"), "of the host\n")?;
+    Ok(path.display().to_string())
+}
+
+fn content(folder: &Path) -> Result<Vec<String>> {
+    let names = fs::read_dir(folder)?.map(|one| Ok(one?.file_name().display().to_string()));
+    names.collect()
+}
+
+#[test]
+fn mounts_over_files_and_folders_hide_nothing_and_show_nothing() -> Result {
+    let daemon = Daemon::start()?;
+    let host = folder(&daemon, "host")?;
+    let volumes = [
+        format!("{host}/host:/srv/plain"),
+        format!("{host}:/srv/many"),
+        format!("{host}:/srv/nested/deeper:ro"),
+    ];
+    let mut flags: Vec<&str> = vec!["--tmpfs", "/root"];
+    for volume in &volumes {
+        flags.extend(["--volume", volume]);
+    }
+    let container = Container::run_with(&daemon, BASE, &flags, &["sleep", "1000"])?;
+    container.shell("echo x | tee /srv/plain /srv/many/new /root/new /heartbeat/new")?;
+    container.shell("cat /srv/nested/deeper/host; echo changed >/srv/nested/beside")?;
+    commit(&container)?;
+    let image = View::snapshot(&daemon, IMAGE)?;
+    assert_eq!(image.read("/srv/plain")?, "plain\n");
+    assert_eq!(image.read("/srv/nested/deeper/file")?, "from the base\n");
+    assert_eq!(image.read("/srv/nested/beside")?, "changed\n");
+    assert_eq!(content(&image.path().join("srv/many"))?.len(), 50);
+    assert_eq!(content(&image.path().join("root"))?, [""; 0]);
+    assert_is_theirs(&container)
+}
+
+#[test]
+fn mount_points_that_were_made_are_in_the_image_and_empty() -> Result {
+    let daemon = Daemon::start()?;
+    let host = folder(&daemon, "host")?;
+    let volumes = [
+        format!("{host}:/made/for/a/folder"),
+        format!("{host}/host:/made/for/a/file"),
+        format!("{host}/host:/srv/one-more"),
+    ];
+    let mut flags: Vec<&str> = vec!["--tmpfs", "/made/for/tmpfs"];
+    for volume in &volumes {
+        flags.extend(["--volume", volume]);
+    }
+    let container = Container::run_with(&daemon, BASE, &flags, &["sleep", "1000"])?;
+    container.shell("echo x | tee /made/for/a/folder/new /made/for/a/file /made/for/tmpfs/new")?;
+    commit(&container)?;
+    let image = View::snapshot(&daemon, IMAGE)?;
+    let made = image.path().join("made/for");
+    assert_eq!(content(&made.join("a/folder"))?, [""; 0]);
+    assert_eq!(content(&made.join("tmpfs"))?, [""; 0]);
+    assert_eq!(image.read("/made/for/a/file")?, "");
+    assert_eq!(image.read("/srv/one-more")?, "");
+    assert_is_theirs(&container)
+}
+
+#[test]
+fn a_read_only_root_with_something_to_write_to_is_its_image() -> Result {
+    let daemon = Daemon::start()?;
+    let volume = format!("{}:/srv/many", folder(&daemon, "host")?);
+    let flags = ["--read-only", "--tmpfs", "/tmp", "--volume", &volume];
+    let container = Container::run_with(&daemon, BASE, &flags, &["sleep", "1000"])?;
+    container.exec(&["touch", "/srv/new"])?.failed()?;
+    container.shell("echo x | tee /tmp/new /srv/many/new")?;
+    commit(&container)?;
+    let image = View::snapshot(&daemon, IMAGE)?;
+    assert_eq!(content(&image.path().join("tmp"))?, [""; 0]);
+    assert_eq!(content(&image.path().join("srv/many"))?.len(), 50);
+    assert_is_theirs(&container)
+}
+
+#[test]
+fn what_a_privileged_container_mounts_and_makes_is_told_apart() -> Result {
+    let daemon = Daemon::start()?;
+    let container = Container::run_with(&daemon, BASE, &["--privileged"], &["sleep", "1000"])?;
+    container.shell(
+        "mount -t tmpfs none /srv/many; echo x >/srv/many/new
+         mkdir /bound; mount --bind /srv/nested /bound; echo seen >/bound/twice
+         mount --bind /srv/secret /srv/plain; echo changed >/srv/plain
+         mknod /srv/block b 7 200; mknod /dev/not-in-it c 1 3",
+    )?;
+    commit(&container)?;
+    let image = View::snapshot(&daemon, IMAGE)?;
+    assert_eq!(content(&image.path().join("srv/many"))?.len(), 50);
+    assert_eq!(content(&image.path().join("bound"))?, [""; 0]);
+    assert_eq!(image.read("/srv/nested/twice")?, "seen\n");
+    assert_eq!(image.read("/srv/plain")?, "plain\n");
+    assert_eq!(image.read("/srv/secret")?, "changed\n");
+    assert_eq!(content(&image.path().join("dev"))?, [""; 0]);
+    assert_is_theirs(&container)
+}
