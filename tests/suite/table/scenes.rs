@@ -1,8 +1,10 @@
 //! The cases of the table, each with a container that is in it.
 
 use crate::FREEZEFRAME;
-use harness::{BASE, Container, Daemon, FileSystem, Result, Signal, wait_until};
+use anyhow::Context;
+use harness::{BASE, Container, Daemon, FileSystem, Options, Pods, Result, Signal, wait_until};
 use serde_json::Value;
+use std::fs;
 use std::time::Duration;
 
 const REFERENCE: &str = "docker.io/library/tabled:latest";
@@ -56,6 +58,23 @@ pub const CASES: &[Case] = &[
     case("ctr run", "running", "overlayfs", || {
         made_by_ctr(&["run", "--detach", "--null-io"], &[])
     }),
+    case("pod of Kubernetes", "running", "overlayfs", || {
+        of_a_pod(true)
+    }),
+    case("sandbox of a pod", "running", "overlayfs", || {
+        of_a_pod(false)
+    }),
+    case("nerdctl run --privileged", "running", "overlayfs", || {
+        running(FileSystem::Ext4, &["--privileged"], &[])
+    }),
+    case("host namespaces", "running", "overlayfs", || {
+        running(FileSystem::Ext4, &["--pid", "host", "--net", "host"], &[])
+    }),
+    case("systemd inside", "running", "overlayfs", || changed(divide)),
+    case("its image renamed or gone", "running", "overlayfs", || {
+        changed(without_its_name)
+    }),
+    case("nerdctl run", "restarting", "overlayfs", restarting),
     case("nerdctl run", "paused", "overlayfs", || {
         changed(|container| container.pause())
     }),
@@ -139,6 +158,61 @@ fn changed(change: impl FnOnce(&Container) -> Result) -> Result<Verdict> {
         container.freezer()?.set_frozen(false)?;
     }
     Ok(verdict(&commit.report))
+}
+
+/// Its processes in cgroups below its own, as a systemd puts them.
+fn divide(container: &Container) -> Result {
+    let below = container.freezer()?.folder().join("init.scope");
+    fs::create_dir(&below)?;
+    Ok(fs::write(
+        below.join("cgroup.procs"),
+        container.pid()?.to_string(),
+    )?)
+}
+
+/// Another name has what its image was.
+fn without_its_name(container: &Container) -> Result {
+    let ctr = container.daemon().ctr();
+    ctr.run(&["images", "tag", BASE, "docker.io/library/other:latest"])?;
+    ctr.run(&["images", "rm", "--sync", BASE])?;
+    Ok(())
+}
+
+fn restarting() -> Result<Verdict> {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    std::thread::scope(|scope| {
+        let restarts = scope
+            .spawn(|| (0..4).try_for_each(|_| container.stop().and_then(|()| container.start())));
+        let mut seen = None;
+        while !restarts.is_finished() {
+            let commit = freezeframe.commit(&container, REFERENCE, &[])?;
+            seen = Some(verdict(&commit.report));
+        }
+        restarts.join().expect("no panic")?;
+        seen.context("a commit in the time of four restarts")
+    })
+}
+
+/// A container of a pod, or the one that holds the pod together.
+fn of_a_pod(is_inner: bool) -> Result<Verdict> {
+    let options = Options {
+        cri: true,
+        ..Options::default()
+    };
+    let daemon = options.start()?;
+    let pods = Pods::of(&daemon)?;
+    let pod = pods.start()?;
+    let id = if is_inner {
+        pod.run(BASE, &["sleep", "1000"])?
+    } else {
+        pod.id.clone()
+    };
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    let flags = ["--namespace", "k8s.io"];
+    let commit = freezeframe.start_commit_of(&id, REFERENCE, &flags)?;
+    Ok(verdict(&commit.finish()?.report))
 }
 
 fn end_of_itself(container: &Container) -> Result {
