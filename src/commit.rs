@@ -1,6 +1,8 @@
 //! The commit, from its arguments to its exit code: what it is about, which way it goes, and what is said of it.
 
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, stderr, stdout};
+use std::os::fd::AsFd;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
 
@@ -16,6 +18,7 @@ use crate::plan::{InspectFailed, Plan, Subject};
 use crate::report::{self, Report};
 use crate::settings::{Misconfigured, Reserve, Settings, Strategy, report_path};
 use crate::stages::Stages;
+use crate::system::output::write_all;
 use crate::system::process::fill_standard_descriptors;
 use crate::system::signals;
 use crate::system::text::printable;
@@ -28,6 +31,7 @@ pub fn run(arguments: &CommitArguments) -> i32 {
     let mut commit = Commit {
         arguments,
         reserve: Reserve::Unsaid,
+        killed_by: None,
         report: Report::default(),
         stages: Stages::default(),
     };
@@ -38,8 +42,9 @@ pub fn run(arguments: &CommitArguments) -> i32 {
         (outcome, _) => outcome,
     };
     let code = commit.conclude(&outcome);
-    match signals::check() {
-        Err(stopped) if code != 0 => signals::die_of(stopped),
+    match (signals::check(), commit.killed_by) {
+        (Err(stopped), _) if code != 0 => signals::die_of(stopped),
+        (_, Some(signal)) => signals::die_of_signal(signal),
         _ => {}
     }
     code
@@ -73,6 +78,8 @@ fn begin() -> Result<()> {
 struct Commit<'a> {
     arguments: &'a CommitArguments,
     reserve: Reserve,
+    /// The signal that ended the real nerdctl.
+    killed_by: Option<i32>,
     report: Report,
     stages: Stages,
 }
@@ -95,6 +102,7 @@ impl Scene {
             real,
             subject: &self.subject,
             words: &arguments.words,
+            pauses: arguments.pause,
         })
     }
 }
@@ -108,7 +116,7 @@ impl Commit<'_> {
         let strategy = Strategy::from_environment()?;
         self.reserve = Reserve::from_environment()?;
         let real = RealNerdctl::find()?;
-        let scene = match (self.look(real.as_ref()), &real) {
+        let mut scene = match (self.look(real.as_ref()), &real) {
             (Err(error), Some(real))
                 if strategy != Strategy::Direct && self.is_better_said(&error) =>
             {
@@ -118,7 +126,7 @@ impl Commit<'_> {
         };
         self.report.container_id = Some(scene.subject.id.clone());
         match (strategy, real) {
-            (Strategy::Fallback, Some(real)) => self.fall_back(&scene, &real),
+            (Strategy::Fallback, Some(real)) => self.fall_back(&mut scene, &real),
             (strategy, real) => self.carry_out(&scene, real.as_ref(), strategy),
         }
     }
@@ -182,7 +190,7 @@ impl Commit<'_> {
     }
 
     /// The real nerdctl first; where it loses the race against the container, whatever else can be done.
-    fn fall_back(&mut self, scene: &Scene, real: &RealNerdctl) -> Result<i32> {
+    fn fall_back(&mut self, scene: &mut Scene, real: &RealNerdctl) -> Result<i32> {
         let reason = "FREEZEFRAME_STRATEGY=fallback";
         if self.arguments.changes.refuse_delegation(reason).is_some() {
             return self.carry_out(scene, Some(real), Strategy::Auto);
@@ -190,12 +198,14 @@ impl Commit<'_> {
         self.note_delegation(reason);
         let delegation = scene.delegation(real, self.arguments)?;
         let first = self.stages.time("delegate", || delegation.attempt())?;
-        if first.lost_the_race() && signals::check().is_ok() {
-            first.note();
-            return self.carry_out(scene, Some(real), Strategy::Auto);
+        if !first.lost_the_race() || signals::check().is_err() {
+            first.print()?;
+            return Ok(self.delegated(first.status));
         }
-        first.print();
-        Ok(self.delegated(first.status))
+        first.note();
+        signals::block_stops()?;
+        scene.subject.look_again(&scene.containerd)?;
+        self.carry_out(scene, Some(real), Strategy::Auto)
     }
 
     /// What we cannot make sense of, the real nerdctl has its own words for.
@@ -222,6 +232,7 @@ impl Commit<'_> {
 
     fn delegated(&mut self, status: ExitStatus) -> i32 {
         let code = exit_code(status);
+        self.killed_by = status.signal();
         self.report.image = Some(self.arguments.reference.clone());
         if code != 0 {
             self.report.error = Some(format!("the real nerdctl ended with {status}"));
@@ -242,8 +253,11 @@ impl Commit<'_> {
         };
         self.report.result = if code == 0 { "ok" } else { "error" };
         self.report.add_stages(&self.stages);
-        if outcome.is_ok() {
-            self.print_digest();
+        if outcome.is_ok()
+            && let Err(error) = self.print_digest()
+        {
+            log::fatal(&format!("{error:#}"));
+            code = 1;
         }
         // After the digest, as both may go to one file.
         if !write_report(&self.report, self.arguments.report.as_deref()) {
@@ -253,22 +267,23 @@ impl Commit<'_> {
     }
 
     /// The digest, where the image is our own; on a terminal the essence of the commit as well.
-    fn print_digest(&self) {
+    fn print_digest(&self) -> Result<()> {
         let Some(digest) = &self.report.config_digest else {
-            return;
+            return Ok(());
         };
-        // A reader that has gone has seen enough; the image exists all the same.
-        let _ = writeln!(std::io::stdout(), "{digest}");
-        if std::io::stderr().is_terminal() {
+        write_all(stdout().as_fd(), format!("{digest}\n").as_bytes())
+            .context("write /dev/stdout")?;
+        if stderr().is_terminal() {
             let name = printable(self.arguments.container.as_bytes());
-            eprintln!("{}", self.report.line(&name));
+            let line = format!("{}\n", self.report.line(&name));
+            write_all(stderr().as_fd(), line.as_bytes())?;
         }
+        Ok(())
     }
 }
 
 /// As a shell would see it.
 fn exit_code(status: ExitStatus) -> i32 {
-    use std::os::unix::process::ExitStatusExt;
     status
         .code()
         .or_else(|| status.signal().map(|signal| 128 + signal))

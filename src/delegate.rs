@@ -9,6 +9,7 @@ mod output;
 
 use std::ffi::OsString;
 use std::fs::File;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
@@ -16,15 +17,17 @@ use anyhow::{Context, Result};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::containerd::{Containerd, TaskStatus};
-use crate::freeze::PauseWatch;
+use crate::containerd::{Containerd, Task, TaskStatus};
+use crate::freeze::{Pause, PauseWatch};
+use crate::locks;
 use crate::log;
 use crate::passthrough::RealNerdctl;
 use crate::plan::Subject;
+use crate::system::lock::DirectoryLock;
 use crate::system::process::tie_to_this_process;
 use crate::system::signals;
 use crate::system::sync::FilesystemSync;
-use output::{Capture, Output};
+use output::{Output, Reading};
 
 const POLL_PAUSE: Duration = Duration::from_millis(5);
 const MOST_TRIES: usize = 5;
@@ -39,6 +42,8 @@ pub struct Delegation<'a> {
     pub real: &'a RealNerdctl,
     pub subject: &'a Subject,
     pub words: &'a [OsString],
+    /// Whether a container that runs is paused for it.
+    pub pauses: bool,
 }
 
 /// One try that has ended, with what it printed.
@@ -58,17 +63,19 @@ impl Delegation<'_> {
             last.note();
             last = self.attempt()?;
         }
-        last.output.print();
+        last.print()?;
         Ok(last.status)
     }
 
     /// Tries once, and prints nothing yet.
     pub fn attempt(&self) -> Result<Try> {
-        sync_root(self.subject)?;
-        let (id, status) = (&self.subject.id, self.subject.task.status);
-        let watch = PauseWatch::start(self.containerd, id, status)?;
-        let mut command = Command::new(self.real.path());
-        command.args(self.words).envs(self.real.guard());
+        let lock = locks::nerdctls_lock(self.subject)?;
+        // Another commit's pause would hide what the container does of itself.
+        drop(lock.as_deref().map(DirectoryLock::acquire).transpose()?);
+        let task = self.containerd.task(&self.subject.id)?;
+        sync_root(task)?;
+        let watch = self.watch(task, lock)?;
+        let mut command = self.real.command(self.words);
         tie_to_this_process(&mut command, watch.as_ref().and_then(PauseWatch::pipe));
         let outcome = run_captured(command);
         if let Some(watch) = watch {
@@ -76,27 +83,38 @@ impl Delegation<'_> {
         }
         outcome
     }
+
+    /// `None` where the real nerdctl pauses nothing.
+    fn watch(&self, task: Task, lock: Option<PathBuf>) -> Result<Option<PauseWatch>> {
+        if !self.pauses || task.status != TaskStatus::Running {
+            return Ok(None);
+        }
+        let pause = Pause {
+            containerd: self.containerd.clone(),
+            container: self.subject.id.clone(),
+            lock,
+        };
+        PauseWatch::start(&pause).map(Some)
+    }
 }
 
 /// The real nerdctl's answer to `words` of which nobody knows which container they are about.
 pub fn hand_over(real: &RealNerdctl, words: &[OsString]) -> Result<ExitStatus> {
-    let mut command = Command::new(real.path());
-    command.args(words).envs(real.guard());
+    let mut command = real.command(words);
     tie_to_this_process(&mut command, None);
     let ended = run_captured(command)?;
-    ended.print();
+    ended.print()?;
     Ok(ended.status)
 }
 
 /// Runs a command to its end, and keeps what it prints.
 fn run_captured(mut command: Command) -> Result<Try> {
-    let capture = Capture::of(&mut command)?;
+    let reading = Reading::of(&mut command)?;
     let mut child = command
         .spawn()
         .with_context(|| format!("running {}", command.get_program().display()))?;
     // It holds the other ends of what is read from.
     drop(command);
-    let reading = capture.read(&mut child);
     let status = wait(&mut child)?;
     Ok(Try {
         status,
@@ -119,8 +137,8 @@ impl Try {
         log::debug(&format!("the real nerdctl lost the race: {}", said.trim()));
     }
 
-    pub fn print(&self) {
-        self.output.print();
+    pub fn print(&self) -> Result<()> {
+        self.output.print()
     }
 }
 
@@ -141,14 +159,18 @@ fn wait(child: &mut Child) -> Result<ExitStatus> {
     }
 }
 
-/// Writes the container's root file system back. One that does not run has little that is dirty, and no root to open.
-fn sync_root(subject: &Subject) -> Result<()> {
-    if subject.task.status == TaskStatus::Idle {
+/// Writes the container's root file system back. One that does not run has little that is dirty, and no root to open. It
+/// only helps: where it fails the commit does not.
+fn sync_root(task: Task) -> Result<()> {
+    if task.status == TaskStatus::Idle {
         return Ok(());
     }
-    match File::open(format!("/proc/{}/root", subject.task.pid)) {
-        Ok(root) => FilesystemSync::start(&root)?.wait(),
-        // It has ended since.
-        Err(_) => Ok(()),
+    let synced = File::open(format!("/proc/{}/root", task.pid))
+        .map_err(Into::into)
+        .and_then(|root| FilesystemSync::start(&root)?.wait());
+    if let Err(error) = synced {
+        signals::check()?;
+        log::debug(&format!("no syncfs of the container's root: {error:#}"));
     }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -11,6 +11,21 @@ use crate::system::lock::DirectoryLock;
 
 /// The label of the directory in which nerdctl keeps a container's state, its lock among it.
 const STATE_DIRECTORY_LABEL: &str = "nerdctl/state-dir";
+
+/// The directory that nerdctl locks for a commit or a removal of the container; made where it is missing, as nerdctl does.
+/// `None` for a container that nerdctl keeps no state of.
+pub fn nerdctls_lock(subject: &Subject) -> Result<Option<PathBuf>> {
+    let Some(directory) = subject.labels.get(STATE_DIRECTORY_LABEL) else {
+        return Ok(None);
+    };
+    let path = Path::new(directory).join("oplock");
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&path)
+        .with_context(|| format!("creating {}", path.display()))?;
+    Ok(Some(path))
+}
 
 /// Held from before the first scan until after the thaw.
 pub struct Locks {
@@ -21,15 +36,7 @@ pub struct Locks {
 impl Locks {
     /// Keeps other commits, and nerdctl's `rm`, away from the container's own snapshot.
     pub fn acquire(subject: &Subject, plan: &DirectPlan) -> Result<Self> {
-        let state = subject.labels.get(STATE_DIRECTORY_LABEL).map(|directory| {
-            let path = Path::new(directory).join("oplock");
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&path)
-                .with_context(|| format!("creating {}", path.display()))?;
-            DirectoryLock::acquire(&path)
-        });
+        let state = nerdctls_lock(subject)?.map(|path| DirectoryLock::acquire(&path));
         Ok(Self {
             _state: state.transpose()?,
             _upper: DirectoryLock::acquire(&plan.upper)?,

@@ -13,6 +13,7 @@ use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
@@ -59,6 +60,13 @@ impl RealNerdctl {
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// A command of its own with `words`.
+    pub fn command(&self, words: &[OsString]) -> Command {
+        let mut command = Command::new(&self.path);
+        command.args(words).envs(self.guard());
+        command
     }
 
     /// The variable to be set for it, where it may lead back to us.

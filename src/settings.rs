@@ -58,7 +58,14 @@ pub fn report_path(typed: Option<&Path>) -> Option<PathBuf> {
 
 /// Whether nerdctl would run in a user's own namespaces, into which it takes itself (pkg/rootlessutil): we stay outside.
 pub fn is_rootless() -> bool {
-    !nix::unistd::geteuid().is_root() || env::var_os("ROOTLESSKIT_STATE_DIR").is_some()
+    let is_child = env::var_os("ROOTLESSKIT_STATE_DIR").is_some_and(|path| !path.is_empty());
+    !nix::unistd::geteuid().is_root() || (is_child && is_in_user_namespace())
+}
+
+/// In the first one every ID is itself (`user_namespaces(7)`).
+fn is_in_user_namespace() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    !map.is_empty() && map.split_whitespace().ne(["0", "0", "4294967295"])
 }
 
 /// nerdctl.toml, the environment or a global flag says what cannot be.

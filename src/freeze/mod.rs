@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 pub use cgroup::{Cgroup, Version};
-pub use pause_watch::PauseWatch;
+pub use pause_watch::{Pause, PauseWatch};
 
 use crate::containerd::{Containerd, TaskStatus};
 use crate::system::signals::HeldStops;
@@ -46,7 +46,7 @@ impl Freezer {
              or use --pause=false"
         );
         let stops = HeldStops::new()?;
-        let watchdog = Watchdog::start(self)?;
+        let watchdog = Watchdog::start(self.description())?;
         let mark = Mark::write(&self.name())?;
         let mut frozen = Frozen {
             freezer: self,

@@ -1,48 +1,95 @@
 //! A pause that the real nerdctl makes, in its own commit: it is undone where that is killed before it does so itself.
 //!
-//! In this process by `end`, by the watchdog where this process is killed too. Only a container that ran before is
-//! resumed, and only one that is paused.
+//! By a watchdog, once everybody is gone who could still be at work on it. Only a container that ran before is resumed,
+//! only one that is paused, and only while no other commit holds nerdctl's lock: a pause may be somebody else's.
 
+use std::ffi::OsString;
 use std::os::fd::BorrowedFd;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
-use super::Freezer;
 use super::watchdog::Watchdog;
 use crate::containerd::{Containerd, TaskStatus};
+use crate::system::lock::DirectoryLock;
 
+/// The first word of a description.
+pub const KIND: &str = "pause";
 /// A call for a pause may still be on its way in the daemon when its caller dies.
 const SETTLING: Duration = Duration::from_secs(1);
-/// A shell's exit code for a program that was killed is this and the signal's number (POSIX, 2.8.2).
-const SHELLS_SIGNALS: i32 = 128;
 const POLL_PAUSE: Duration = Duration::from_millis(20);
+/// How long we stay to see the container resumed.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The container that may be paused, and where whoever pauses it holds a lock.
+pub struct Pause {
+    pub containerd: Containerd,
+    pub container: String,
+    pub lock: Option<PathBuf>,
+}
+
+impl Pause {
+    fn description(&self) -> Vec<OsString> {
+        let words = [
+            KIND.into(),
+            self.containerd.address().into(),
+            self.containerd.namespace().into(),
+            self.container.clone().into(),
+        ];
+        let lock = self.lock.iter().map(OsString::from);
+        words.into_iter().chain(lock).collect()
+    }
+
+    /// From the words after the kind.
+    pub fn from_description(words: &[OsString]) -> Result<Self> {
+        let [address, namespace, container, lock @ ..] = words else {
+            bail!("the watchdog is started by a commit, not by hand");
+        };
+        Ok(Self {
+            containerd: Containerd::connect(address.as_ref(), &namespace.to_string_lossy())?,
+            container: container.to_string_lossy().into_owned(),
+            lock: lock.first().map(PathBuf::from),
+        })
+    }
+
+    /// Resumes the container once it is seen paused. Errors may pass, and there is nobody who could do more about them.
+    pub fn undo(&self) {
+        let end = Instant::now() + SETTLING;
+        while Instant::now() < end {
+            if self.try_to_undo().unwrap_or(false) {
+                return;
+            }
+            std::thread::sleep(POLL_PAUSE);
+        }
+    }
+
+    fn try_to_undo(&self) -> Result<bool> {
+        if self.containerd.task(&self.container)?.status != TaskStatus::Paused {
+            return Ok(false);
+        }
+        let lock = self.lock.as_deref().map(DirectoryLock::try_acquire);
+        if matches!(lock, Some(Ok(None))) {
+            return Ok(false);
+        }
+        self.containerd.resume_task(&self.container)?;
+        Ok(true)
+    }
+}
 
 /// Held while the real nerdctl may pause the container.
 pub struct PauseWatch {
-    freezer: Freezer,
     watchdog: Watchdog,
 }
 
 impl PauseWatch {
-    /// Begins to watch over `container`; `None` where its processes do not run, as then nobody pauses it.
-    pub fn start(
-        containerd: &Containerd,
-        container: &str,
-        status: TaskStatus,
-    ) -> Result<Option<Self>> {
-        if status != TaskStatus::Running {
-            return Ok(None);
-        }
-        let freezer = Freezer::Task {
-            containerd: containerd.for_cleaning_up(),
-            container: container.to_owned(),
-        };
-        let mut watchdog = Watchdog::start(&freezer)?;
+    /// Begins to watch over a container that runs.
+    pub fn start(pause: &Pause) -> Result<Self> {
+        let mut watchdog = Watchdog::start(pause.description())?;
         watchdog.about_to_delegate()?;
-        Ok(Some(Self { freezer, watchdog }))
+        Ok(Self { watchdog })
     }
 
     /// What the real nerdctl must hold open.
@@ -50,28 +97,18 @@ impl PauseWatch {
         self.watchdog.pipe()
     }
 
-    /// The real nerdctl has ended so, or was never started.
-    pub fn end(mut self, status: Option<ExitStatus>) {
+    /// The real nerdctl has ended so, or was never started. What it has started may hold the pipe open still.
+    pub fn end(self, status: Option<ExitStatus>) {
         if status.is_some_and(was_killed) {
-            undo_pause(&self.freezer);
+            self.watchdog.leave(PATIENCE);
+        } else {
+            self.watchdog.dismiss();
         }
-        self.watchdog.thawed();
     }
 }
 
-/// Resumes the container once it is seen paused. Errors may pass, and there is nobody who could do more about them.
-pub fn undo_pause(freezer: &Freezer) {
-    let end = Instant::now() + SETTLING;
-    while Instant::now() < end {
-        if freezer.is_frozen().unwrap_or(false) && freezer.thaw().is_ok() {
-            return;
-        }
-        std::thread::sleep(POLL_PAUSE);
-    }
-}
-
-/// By a signal, or a shell around it says so. One that only fails has undone its pause; what is paused then is
-/// somebody else's.
+/// Whether it may have ended without undoing its pause: by a signal, as a shell says that of another (POSIX, 2.8.2), or with
+/// the 2 of a Go program that SIGQUIT or a panic ended. Its own errors are 1.
 fn was_killed(status: ExitStatus) -> bool {
-    status.signal().is_some() || status.code().is_some_and(|code| code > SHELLS_SIGNALS)
+    status.signal().is_some() || matches!(status.code(), Some(2 | 129..=192))
 }

@@ -3,7 +3,7 @@
 //! It is this program again, in a session of its own, with every signal blocked. It holds the only other end of a pipe
 //! whose closing it cannot miss. `f` on the pipe announces a freeze and starts its clock, `t` tells of the thaw. `d`
 //! announces a pause that the real nerdctl makes, which may last; that one holds the pipe open as well, so that the
-//! watchdog acts when both have ended.
+//! watchdog acts when both have ended. `q` dismisses it, whoever holds the pipe.
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
@@ -15,31 +15,38 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::{Freezer, HOLD_BOUND, mark::Mark, pause_watch};
+use super::pause_watch::{self, Pause};
+use super::{Freezer, HOLD_BOUND, mark::Mark};
 use crate::system::signals;
 
 /// The first word of its command line.
 pub const COMMAND: &str = "watchdog";
 /// Past this, the committing process has stalled.
 const DEADLINE: Duration = HOLD_BOUND.saturating_add(Duration::from_secs(1));
+const POLL_PAUSE: Duration = Duration::from_millis(5);
 const ABOUT_TO_FREEZE: u8 = b'f';
 const ABOUT_TO_DELEGATE: u8 = b'd';
 const THAWED: u8 = b't';
+const DISMISSED: u8 = b'q';
 const READY: u8 = b'r';
 
 /// The committing process's side.
 pub struct Watchdog {
     child: Child,
     pipe: Option<ChildStdin>,
+    /// Nobody waits for its end.
+    is_left: bool,
 }
 
 impl Watchdog {
     /// Starts it and waits until it is ready.
-    pub fn start(freezer: &Freezer) -> Result<Self> {
+    ///
+    /// `description` says what is to be thawed, or resumed.
+    pub fn start(description: Vec<OsString>) -> Result<Self> {
         let mut child = Command::new("/proc/self/exe")
             .arg0("freezeframe")
             .arg(COMMAND)
-            .args(freezer.description())
+            .args(description)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -54,7 +61,11 @@ impl Watchdog {
                 .read_to_end(&mut answer)
                 .context("waiting for the watchdog")?;
         }
-        let watchdog = Self { child, pipe };
+        let watchdog = Self {
+            child,
+            pipe,
+            is_left: false,
+        };
         ensure!(
             answer == [READY],
             "the watchdog does not start: nothing was frozen"
@@ -84,6 +95,22 @@ impl Watchdog {
         let _ = self.tell(THAWED);
     }
 
+    /// There is nothing to see to any more.
+    pub fn dismiss(mut self) {
+        // One that is gone needs no dismissal.
+        let _ = self.tell(DISMISSED);
+    }
+
+    /// Leaves it to its duty, and stays for a while to see that done.
+    pub fn leave(mut self, patience: Duration) {
+        drop(self.pipe.take());
+        let end = Instant::now() + patience;
+        while Instant::now() < end && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(POLL_PAUSE);
+        }
+        self.is_left = true;
+    }
+
     fn tell(&mut self, message: u8) -> io::Result<()> {
         match &mut self.pipe {
             Some(pipe) => pipe.write_all(&[message]),
@@ -95,8 +122,10 @@ impl Watchdog {
 impl Drop for Watchdog {
     fn drop(&mut self) {
         drop(self.pipe.take());
-        // It ends by itself, now that its pipe is closed.
-        let _ = self.child.wait();
+        if !self.is_left {
+            // It ends by itself, now that its pipe is closed or it is dismissed.
+            let _ = self.child.wait();
+        }
     }
 }
 
@@ -127,40 +156,63 @@ impl Duty {
     }
 }
 
-/// The watchdog's own life; `words` describe the freezer. Returns when the committing process has ended.
+/// The watchdog's own life; `words` describe what it watches over. Returns when the committing process has ended.
 pub fn run(words: &[OsString]) -> Result<()> {
     signals::block_all()?;
     nix::unistd::setsid().context("leaving the session")?;
-    let freezer = Freezer::from_description(words)?;
+    let ward = Ward::from_description(words)?;
     io::stdout()
         .write_all(&[READY])
         .and_then(|()| io::stdout().flush())?;
     let mut duty = Duty::Nothing;
     loop {
         match next_message(duty.deadline())? {
+            Event::Message(DISMISSED) => return Ok(()),
             Event::Message(message) => duty = Duty::told(message),
             Event::Late => {
-                thaw(&freezer);
+                ward.free();
                 // It may freeze yet, once it runs again.
                 duty = Duty::told(ABOUT_TO_FREEZE);
             }
             Event::Gone => {
-                finish(duty, &freezer);
+                if !matches!(duty, Duty::Nothing) {
+                    ward.free();
+                    ward.forget();
+                }
                 return Ok(());
             }
         }
     }
 }
 
-/// Nobody is left whose work could be disturbed.
-fn finish(duty: Duty, freezer: &Freezer) {
-    match duty {
-        Duty::Nothing => {}
-        Duty::Freeze(_) => {
-            thaw(freezer);
+/// What the watchdog watches over.
+enum Ward {
+    Freeze(Freezer),
+    Pause(Pause),
+}
+
+impl Ward {
+    fn from_description(words: &[OsString]) -> Result<Self> {
+        match words {
+            [kind, rest @ ..] if kind == pause_watch::KIND => {
+                Pause::from_description(rest).map(Self::Pause)
+            }
+            _ => Freezer::from_description(words).map(Self::Freeze),
+        }
+    }
+
+    fn free(&self) {
+        match self {
+            Self::Freeze(freezer) => thaw(freezer),
+            Self::Pause(pause) => pause.undo(),
+        }
+    }
+
+    /// Nobody is left whose freeze the mark could tell of.
+    fn forget(&self) {
+        if let Self::Freeze(freezer) = self {
             Mark::remove_of(&freezer.name());
         }
-        Duty::Pause => pause_watch::undo_pause(freezer),
     }
 }
 

@@ -87,6 +87,12 @@ impl Subject {
         })
     }
 
+    /// Takes note of what the container does by now.
+    pub fn look_again(&mut self, containerd: &Containerd) -> Result<()> {
+        self.task = containerd.task(&self.id)?;
+        Ok(())
+    }
+
     pub fn cgroups_path(&self) -> Option<&str> {
         self.spec
             .pointer("/linux/cgroupsPath")?

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::arguments::CommitArguments;
 use crate::containerd::Containerd;
 use crate::passthrough::RealNerdctl;
+use crate::system::process::tie_to_this_process;
 use crate::system::text::quoted;
 
 const NAME_LABEL: &str = "nerdctl/name";
@@ -63,6 +64,10 @@ fn inspect(real: &RealNerdctl, arguments: &CommitArguments) -> Result<Vec<String
         command = command.env(name, value);
     }
     let output = command
+        .before_spawn(|command| {
+            tie_to_this_process(command, None);
+            Ok(())
+        })
         .stdin_null()
         .stdout_capture()
         .stderr_capture()

@@ -1,9 +1,10 @@
 //! nerdctl.toml: read, and checked as strictly as nerdctl does (pkg/config/config.go of nerdctl 2.3, and its TOML library,
 //! github.com/pelletier/go-toml).
 
+use std::collections::BTreeSet;
 use std::env;
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail, ensure};
@@ -52,19 +53,41 @@ pub struct ConfigurationFile {
 }
 
 impl ConfigurationFile {
-    /// Reads `$NERDCTL_TOML`, else the system's or the user's own file.
+    /// Reads `$NERDCTL_TOML`, else the system's file: for root, as everybody else's commit is the real nerdctl's.
     pub fn read() -> Result<Self> {
-        let path = path();
-        let text = match fs::read_to_string(&path) {
+        let path = env::var_os("NERDCTL_TOML").map_or(SYSTEM_FILE.into(), PathBuf::from);
+        let mut file = match File::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
-            text => text.map_err(|error| {
+            file => file.map_err(|error| {
                 anyhow!("open {}: {}", path.display(), lowercase_reason(&error))
             })?,
         };
-        let table = text
-            .parse()
-            .map_err(|error: toml::de::Error| anyhow!("{}: toml: {error}", failure(&path)))?;
-        Ok(Self { path, table })
+        let mut text = String::new();
+        file.read_to_string(&mut text).map_err(|error| {
+            let reason = lowercase_reason(&error);
+            anyhow!(
+                "{}: toml: read {}: {reason}",
+                failure(&path),
+                path.display()
+            )
+        })?;
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+            anyhow!("{}: toml: {}", failure(&path), error.message())
+        })?;
+        let file = Self { path, table };
+        file.check_names()?;
+        Ok(file)
+    }
+
+    /// nerdctl takes the last of two keys that differ in case alone; their order is not known here.
+    fn check_names(&self) -> Result<()> {
+        let names: BTreeSet<String> = self.table.keys().map(|key| key.to_lowercase()).collect();
+        ensure!(
+            names.len() == self.table.len(),
+            "{}: a key stands there twice, in other letters",
+            failure(&self.path)
+        );
+        Ok(())
     }
 
     /// # Errors
@@ -129,18 +152,4 @@ fn failure(path: &Path) -> String {
          `nerdctl.toml`)",
         quoted(&path.display().to_string())
     )
-}
-
-fn path() -> PathBuf {
-    if let Some(path) = env::var_os("NERDCTL_TOML") {
-        return path.into();
-    }
-    if nix::unistd::geteuid().is_root() {
-        return SYSTEM_FILE.into();
-    }
-    let home = || Some(Path::new(&env::var_os("HOME")?).join(".config"));
-    let directory = env::var_os("XDG_CONFIG_HOME")
-        .map(PathBuf::from)
-        .or_else(home);
-    directory.unwrap_or_default().join("nerdctl/nerdctl.toml")
 }

@@ -21,19 +21,24 @@ pub struct DirectoryLock {
 impl DirectoryLock {
     /// Waits for the exclusive lock on the directory `path`. A signal ends the wait.
     pub fn acquire(path: &Path) -> Result<Self> {
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let mut directory = nix::fcntl::open(path, flags, Mode::empty())
-            .with_context(|| format!("opening {} to lock it", path.display()))?;
         loop {
-            match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
-                Ok(lock) => return Ok(Self { _lock: lock }),
-                Err((back, Errno::EWOULDBLOCK | Errno::EINTR)) => directory = back,
-                Err((_, error)) => {
-                    return Err(error).with_context(|| format!("locking {}", path.display()));
-                }
+            if let Some(lock) = Self::try_acquire(path)? {
+                return Ok(lock);
             }
             signals::check()?;
             std::thread::sleep(RETRY_PAUSE);
+        }
+    }
+
+    /// `None` where somebody else has it.
+    pub fn try_acquire(path: &Path) -> Result<Option<Self>> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let directory = nix::fcntl::open(path, flags, Mode::empty())
+            .with_context(|| format!("opening {} to lock it", path.display()))?;
+        match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => Ok(Some(Self { _lock: lock })),
+            Err((_, Errno::EWOULDBLOCK | Errno::EINTR)) => Ok(None),
+            Err((_, error)) => Err(error).with_context(|| format!("locking {}", path.display())),
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod file;
 pub mod lock;
 pub mod mounts;
+pub mod output;
 pub mod priority;
 pub mod process;
 pub mod signals;

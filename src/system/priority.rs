@@ -5,6 +5,7 @@
 
 use std::thread;
 
+use anyhow::{Context, Result};
 use nix::libc;
 
 /// Half of the way from the ordinary to the lowest.
@@ -19,12 +20,15 @@ const WHO_PROCESS: libc::c_long = 1;
 const THIS_THREAD: libc::c_long = 0;
 
 /// Does `work` in a thread that yields processors and disks to others.
-pub fn yielding<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+pub fn yielding<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     thread::scope(|scope| {
-        let worker = scope.spawn(|| {
-            lower();
-            work()
-        });
+        let worker = thread::Builder::new()
+            .name("yielding".into())
+            .spawn_scoped(scope, || {
+                lower();
+                work()
+            })
+            .context("starting a thread for heavy work")?;
         worker
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))

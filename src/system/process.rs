@@ -14,6 +14,8 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
+use super::signals;
+
 /// A process, told apart from every other of this machine: `PID:START-TIME:BOOT-ID:PID-NAMESPACE`.
 pub struct ProcessIdentity {
     pid: u32,
@@ -108,11 +110,13 @@ pub fn set_variable(name: &str, value: &str) {
     unsafe { std::env::set_var(name, value) };
 }
 
-/// Has `command`, once it is started, end when this process does, and hold `pipe` open as long as it lives.
+/// Has `command`, once it is started, end when this process does, hear the signals that are blocked here, and hold `pipe`
+/// open as long as it lives.
 pub fn tie_to_this_process(command: &mut Command, pipe: Option<BorrowedFd>) {
     let pipe = pipe.map(|pipe| pipe.as_raw_fd());
     let parent = Pid::this();
     let tie = move || {
+        signals::unblock_in_child()?;
         nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)?;
         if Pid::parent() != parent {
             return Err(io::Error::from(Errno::ESRCH));

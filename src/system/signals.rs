@@ -53,9 +53,7 @@ pub fn take_over() -> Result<()> {
         .context("ignoring SIGPIPE")?;
     let ending = ending_signals();
     ending.thread_block().context("blocking signals")?;
-    set_of(&STOPPING)
-        .thread_block()
-        .context("blocking stop signals")?;
+    block_stops()?;
     std::thread::Builder::new()
         .name("signals".into())
         .spawn(move || collect(&ending))
@@ -70,6 +68,19 @@ pub fn allow_stops() -> Result<()> {
         .context("unblocking stop signals")
 }
 
+/// Undoes `allow_stops`: threads started from here on have them blocked again.
+pub fn block_stops() -> Result<()> {
+    set_of(&STOPPING)
+        .thread_block()
+        .context("blocking stop signals")
+}
+
+/// Unblocks in a process that is just being started what is blocked in ours. Makes system calls only.
+pub fn unblock_in_child() -> nix::Result<()> {
+    set_of(&ENDING).thread_unblock()?;
+    set_of(&STOPPING).thread_unblock()
+}
+
 /// Blocks all of them for good, as a watchdog must outlive what ends its parent.
 pub fn block_all() -> Result<()> {
     SigSet::all().thread_block().context("blocking signals")
@@ -80,9 +91,7 @@ pub struct HeldStops(());
 
 impl HeldStops {
     pub fn new() -> Result<Self> {
-        set_of(&STOPPING)
-            .thread_block()
-            .context("blocking stop signals")?;
+        block_stops()?;
         Ok(Self(()))
     }
 }
@@ -96,7 +105,12 @@ impl Drop for HeldStops {
 
 /// Ends this process by the signal that stopped it, so that a shell sees what happened. Returns where it may not.
 pub fn die_of(stopped: Stopped) {
-    if let Ok(signal) = Signal::try_from(stopped.signal) {
+    die_of_signal(stopped.signal);
+}
+
+/// Ends this process by the signal with this number.
+pub fn die_of_signal(number: i32) {
+    if let Ok(signal) = Signal::try_from(number) {
         let _ = SigSet::from(signal).thread_unblock();
         let _ = nix::sys::signal::raise(signal);
     }

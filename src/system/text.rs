@@ -2,8 +2,6 @@
 
 use std::io;
 
-use nix::errno::Errno;
-
 /// `bytes` as text; what is no printable character of UTF-8 is escaped, so no name can steer a terminal.
 pub fn printable(bytes: &[u8]) -> String {
     let mut text = String::new();
@@ -41,16 +39,30 @@ fn escaped(character: char) -> String {
         '\u{c}' => "\\f".to_owned(),
         '\0'..='\u{1f}' | '\u{7f}' => format!("\\x{code:02x}"),
         ' ' => " ".to_owned(),
-        _ if character.is_control() || character.is_whitespace() => format!("\\u{code:04x}"),
+        _ if !is_printable(character) => format!("\\u{code:04x}"),
         _ => character.to_string(),
     }
 }
 
+/// As far as Go's unicode.IsPrint matters to a reader: no controls, no blanks but one, nothing that has no width.
+fn is_printable(character: char) -> bool {
+    let has_no_width = matches!(
+        character,
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}'
+    );
+    !character.is_control()
+        && !character.is_whitespace()
+        && !has_no_width
+        && !turns_the_line(character)
+}
+
 /// Why a system call failed, as Go's programs put it: without the number, and in lower case.
 pub fn lowercase_reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let reason = text.split(" (os error").next().unwrap_or_default();
     match error.raw_os_error() {
-        Some(number) => Errno::from_raw(number).desc().to_lowercase(),
-        None => error.to_string(),
+        Some(_) => reason.to_lowercase(),
+        None => text,
     }
 }
 

@@ -2,11 +2,14 @@
 //! we or both: the container runs on.
 
 use super::IMAGE;
+use crate::FREEZEFRAME;
 use crate::scripted::Scripted;
 use harness::{Daemon, Heartbeat, Result, Signal, wait_until};
 use nix::sys::signal::{self, kill};
 use nix::unistd::Pid;
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
 use std::time::Duration;
 
 #[test]
@@ -42,6 +45,175 @@ fn a_kill_of_us_and_of_the_real_nerdctl_leaves_the_container_running() -> Result
     Ok(())
 }
 
+#[test]
+fn a_quit_of_both_leaves_the_container_running() -> Result {
+    // A Go program ends with 2 then, and undoes nothing.
+    let script = "trap 'exit 2' QUIT; while :; do sleep 0.05; done";
+    runs_on_after_script(script, |us, real| {
+        us.signal(Signal::QUIT)?;
+        Ok(kill(real, signal::SIGQUIT)?)
+    })?;
+    Ok(())
+}
+
+#[test]
+fn a_program_that_only_becomes_another_hears_our_signals() -> Result {
+    // A shell that has waited for a child has cleared its mask; this one has not.
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    let real = Scripted::new(&daemon, "exec sleep 1000")?;
+    let freezeframe = real.before_us(&daemon)?;
+    let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+    let mut committing = freezeframe.start_commit(&container, IMAGE, &["--debug"])?;
+    committing.wait_for_stage("delegate")?;
+    let us = committing.child.id();
+    let sleeper = wait_until("the sleeping program", Duration::from_secs(10), || {
+        Ok(child_called(us, "sleep"))
+    })?;
+    assert_eq!(blocked_signals(sleeper)?, 0);
+    committing.signal(Signal::TERM)?;
+    let outcome = committing.finish()?.outcome;
+    assert!(!outcome.status.success(), "{}", outcome.describe());
+    Ok(())
+}
+
+#[test]
+fn what_outlives_the_real_nerdctl_is_not_waited_for() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    let script =
+        "setsid sleep 1000 </dev/null >/dev/null 2>&1 & echo $! >$folder/process; echo digest";
+    let real = Scripted::new(&daemon, script)?;
+    let freezeframe = real.before_us(&daemon)?;
+    let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+    let commit = freezeframe.commit(&container, IMAGE, &[])?.succeeded()?;
+    assert_eq!(commit.outcome.text(), "digest");
+    let process = real.lines("process").pop().unwrap_or_default().parse()?;
+    assert!(is_alive(Pid::from_raw(process)), "it outlives us");
+    Ok(kill(Pid::from_raw(process), signal::SIGKILL)?)
+}
+
+#[test]
+fn a_pause_of_somebody_else_is_not_undone() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    let script = "echo $$ >$folder/process; exec sleep 1000";
+    // Without a pause of its own there is none of it to undo.
+    let real = Scripted::new(&daemon, script)?;
+    let freezeframe = real.before_us(&daemon)?;
+    let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+    let committing = freezeframe.start_commit(&container, IMAGE, &["--pause=false"])?;
+    let process = wait_until("the commit", Duration::from_secs(10), || {
+        Ok(real.lines("process").pop())
+    })?;
+    container.pause()?;
+    kill(Pid::from_raw(process.parse()?), signal::SIGKILL)?;
+    committing.finish()?;
+    assert_eq!(container.status()?.as_deref(), Some("paused"));
+    Ok(())
+}
+
+#[test]
+fn a_pause_of_another_commit_is_not_undone() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    let state = container.info()?["Labels"]["nerdctl/state-dir"].clone();
+    let lock = format!("{}/oplock", state.as_str().expect("a state directory"));
+    fs::create_dir_all(&lock)?;
+    let script = "echo $$ >$folder/process; exec sleep 1000";
+    let real = Scripted::new(&daemon, script)?;
+    let freezeframe = real.before_us(&daemon)?;
+    let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+    let committing = freezeframe.start_commit(&container, IMAGE, &[])?;
+    let process = wait_until("the commit", Duration::from_secs(10), || {
+        Ok(real.lines("process").pop())
+    })?;
+    // As a commit of stock's holds the lock and the pause, while ours waits for it.
+    let other = fs::File::open(&lock)?;
+    rustix::fs::flock(&other, rustix::fs::FlockOperation::LockExclusive)?;
+    container.pause()?;
+    kill(Pid::from_raw(process.parse()?), signal::SIGKILL)?;
+    committing.finish()?;
+    assert_eq!(container.status()?.as_deref(), Some("paused"));
+    Ok(())
+}
+
+#[test]
+fn the_end_of_the_real_nerdctl_is_ours() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    let real = Scripted::new(&daemon, "kill -KILL $$")?;
+    let freezeframe = real.before_us(&daemon)?;
+    let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+    let commit = freezeframe.commit(&container, IMAGE, &[])?;
+    let signal = commit.outcome.status.signal();
+    assert_eq!(signal, Some(9), "{}", commit.outcome.describe());
+    assert_eq!(commit.report["result"], "error");
+    Ok(())
+}
+
+#[test]
+fn a_digest_that_cannot_be_printed_is_an_error() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    for strategy in ["direct", "delegate"] {
+        let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+        let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", strategy);
+        let mut command = freezeframe.command();
+        command.args(["commit", &container.name, IMAGE]);
+        command.stdout(fs::File::options().write(true).open("/dev/full")?);
+        command.stderr(Stdio::piped());
+        let output = command.spawn()?.wait_with_output()?;
+        assert_eq!(output.status.code(), Some(1), "{strategy}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            said.contains("write /dev/stdout: no space left on device"),
+            "{said}"
+        );
+    }
+    Ok(())
+}
+
+/// In a freeze after a delegated try, Ctrl-Z must not stop any of our threads.
+#[test]
+fn stop_signals_are_blocked_in_a_direct_commit_that_falls_back() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    container.shell("head -c 100000000 /dev/urandom >/srv/bulk")?;
+    let loser = Scripted::new(&daemon, "echo 'archive/tar: write too long' >&2; exit 1")?;
+    let freezeframe = loser.before_us(&daemon)?;
+    let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "fallback");
+    let mut committing = freezeframe.start_commit(&container, IMAGE, &["--debug"])?;
+    committing.wait_for_stage("freeze")?;
+    let us = committing.child.id();
+    let stop = 1 << (signal::SIGTSTP as u64 - 1);
+    for thread in fs::read_dir(format!("/proc/{us}/task"))? {
+        let thread = thread?.file_name().to_string_lossy().parse()?;
+        // One that has just ended cannot be stopped either; the main thread has its own time for it.
+        let blocked = blocked_signals(thread).unwrap_or(stop);
+        assert!(thread == us || blocked & stop != 0, "{thread}");
+    }
+    committing.finish()?.succeeded()?;
+    Ok(())
+}
+
+fn child_called(parent: u32, name: &str) -> Option<u32> {
+    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).ok()?;
+    let mut children = children.split_whitespace().map(str::to_owned);
+    let child = children.find(|child| {
+        let comm = fs::read_to_string(format!("/proc/{child}/comm")).unwrap_or_default();
+        comm.trim() == name
+    })?;
+    child.parse().ok()
+}
+
+/// `SigBlk` of `proc_pid_status(5)`.
+fn blocked_signals(thread: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{thread}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
+    Ok(u64::from_str_radix(line.unwrap_or_default().trim(), 16)?)
+}
+
 fn is_alive(process: Pid) -> bool {
     // One that has ended, and that nobody has waited for, is there yet.
     let state = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
@@ -52,13 +224,21 @@ fn is_alive(process: Pid) -> bool {
 }
 
 fn runs_on_after(end: impl FnOnce(&harness::Committing, Pid) -> Result) -> Result<Pid> {
+    runs_on_after_script("exec sleep 1000", end)
+}
+
+/// The container runs on after `end`, in the midst of a real nerdctl that has paused it and goes on with `script`.
+fn runs_on_after_script(
+    script: &str,
+    end: impl FnOnce(&harness::Committing, Pid) -> Result,
+) -> Result<Pid> {
     let daemon = Daemon::start()?;
     let container = daemon.run(&["sleep", "1000"])?;
     let heartbeat = container.heartbeat()?;
     let sleeper = Scripted::new(
         &daemon,
         &format!(
-            "$nerdctl pause {} >$folder/log 2>&1; echo $$ >$folder/process; exec sleep 1000",
+            "$nerdctl pause {} >$folder/log 2>&1; echo $$ >$folder/process; {script}",
             container.name
         ),
     )?;
