@@ -155,8 +155,9 @@ impl Commit<'_> {
             containerd,
             subject,
         } = scene;
+        let explain = |error| subject.explain(containerd, error);
         let plan = self.stages.time("plan", || {
-            Plan::make(containerd, subject, self.arguments, strategy)
+            Plan::make(containerd, subject, self.arguments, strategy).map_err(explain)
         })?;
         match plan {
             Plan::Direct(plan) => {
@@ -169,8 +170,8 @@ impl Commit<'_> {
                     arguments,
                     reserve: self.reserve,
                 };
-                direct.run(&mut self.stages, &mut self.report)?;
-                Ok(0)
+                let done = direct.run(&mut self.stages, &mut self.report);
+                done.map_err(explain).map(|()| 0)
             }
             Plan::Delegate { reason } => {
                 self.note_delegation(&reason);

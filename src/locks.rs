@@ -1,6 +1,7 @@
 //! Who may read a container's own snapshot: one commit at a time, and nobody while nerdctl's `rm` removes it.
 
 use std::fs::DirBuilder;
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -13,17 +14,17 @@ use crate::system::lock::DirectoryLock;
 const STATE_DIRECTORY_LABEL: &str = "nerdctl/state-dir";
 
 /// The directory that nerdctl locks for a commit or a removal of the container; made where it is missing, as nerdctl does.
-/// `None` for a container that nerdctl keeps no state of.
+/// `None` for a container that nerdctl keeps no state of: what it has kept goes with the container, and must not come back.
 pub fn nerdctls_lock(subject: &Subject) -> Result<Option<PathBuf>> {
     let Some(directory) = subject.labels.get(STATE_DIRECTORY_LABEL) else {
         return Ok(None);
     };
     let path = Path::new(directory).join("oplock");
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&path)
-        .with_context(|| format!("creating {}", path.display()))?;
+    match DirBuilder::new().mode(0o700).create(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        created => created.with_context(|| format!("creating {}", path.display()))?,
+    }
     Ok(Some(path))
 }
 

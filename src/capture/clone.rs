@@ -140,7 +140,7 @@ impl<'tree> Clone<'tree> {
                 .read(scan, index, &mut || Ok(signals::check()?))?;
             settled[index] = self.is_settled(scan, &entry);
             entries.push(entry);
-            if self.reader.is_half_full() {
+            if self.reader.memory.has_enough() {
                 self.write(scan, &entries)?;
                 entries.clear();
             }
@@ -149,8 +149,9 @@ impl<'tree> Clone<'tree> {
     }
 
     fn write(&mut self, scan: &Scan, entries: &[ReadEntry]) -> Result<()> {
-        self.replica.write(scan, entries, self.reader.memory())?;
-        self.reader.reuse_memory();
+        self.replica
+            .write(scan, entries, self.reader.memory.bytes())?;
+        self.reader.memory.reuse();
         Ok(())
     }
 
@@ -158,6 +159,11 @@ impl<'tree> Clone<'tree> {
         let node = scan.node(entry.index);
         !matches!(entry.material, Material::Vanished)
             && self.grain.separates(node.signature.changed, entry.read_at)
+    }
+
+    /// To be called before a freeze, in which about as much changes as before it.
+    pub fn prepare_delta(&mut self) {
+        self.reader.memory.warm_up(self.reader.bytes);
     }
 
     /// Reads what is not settled, writing nothing into the clone; the container does not run meanwhile.

@@ -1,7 +1,7 @@
 //! Reading the source: what an entry is made of, beyond its attributes.
 //!
-//! Contents go into memory that was set aside before, so that reading under a freeze touches no disk and no journal of
-//! ours; what does not fit is copied into a staging file by the kernel. At most the size that was scanned is read.
+//! Contents go into memory, so that reading under a freeze touches no disk and no journal of ours; what does not fit is
+//! copied into a staging file by the kernel. At most the size that was scanned is read.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use rustix::io::Errno;
 
+use super::memory::Memory;
 use super::scan::{Node, ROOT, Scan, has_vanished};
 use super::signature::{Kind, Signature};
 use crate::system::clock::Moment;
@@ -76,54 +77,37 @@ pub struct ReadEntry {
     pub read_at: Moment,
 }
 
-/// Memory set aside for contents, and a directory for what does not fit.
+/// Memory for contents, and a directory for what does not fit.
 pub struct Reader<'tree> {
     source: &'tree Tree,
     staging: PathBuf,
     staged: usize,
-    memory: Vec<u8>,
-    used: usize,
+    pub memory: Memory,
     directory: Option<(usize, OwnedFd)>,
     links: HashMap<Inode, usize>,
     pub bytes: u64,
 }
 
 impl<'tree> Reader<'tree> {
-    /// `memory` bytes are set aside now, touched, so that nothing is allocated for contents later.
+    /// At most `memory` bytes are used for contents.
     pub fn new(source: &'tree Tree, staging: &Path, memory: usize) -> Self {
         Self {
             source,
             staging: staging.to_owned(),
             staged: 0,
-            // Zeroed pages would come from the kernel one fault at a time, in the freeze.
-            memory: vec![0xff; memory],
-            used: 0,
+            memory: Memory::new(memory),
             directory: None,
             links: HashMap::new(),
             bytes: 0,
         }
     }
 
-    /// Forgets what was read, so that the memory serves again.
-    pub fn reuse_memory(&mut self) {
-        self.used = 0;
-    }
-
     /// A new scan has new indices.
     pub fn begin_scan(&mut self) {
         self.directory = None;
         self.links.clear();
-        self.used = 0;
+        self.memory.reuse();
         self.bytes = 0;
-    }
-
-    /// Whether half of the memory is used, and it is time to write.
-    pub fn is_half_full(&self) -> bool {
-        self.used > self.memory.len() / 2
-    }
-
-    pub fn memory(&self) -> &[u8] {
-        &self.memory
     }
 
     /// Reads one entry; `check` is asked between pieces of a long copy.
@@ -248,8 +232,7 @@ impl<'tree> Reader<'tree> {
         let capability = file::attribute(file.as_fd(), CAPABILITY_ATTRIBUTE)?;
         let segments = file::segments(file.as_fd(), size)?;
         let data: u64 = segments.iter().map(|segment| segment.length).sum();
-        let room = (self.memory.len() - self.used) as u64;
-        let content = if data <= room.min(LARGEST_IN_MEMORY) {
+        let content = if data <= self.memory.room().min(LARGEST_IN_MEMORY) {
             self.read_into_memory(file.as_fd(), &segments)?
         } else {
             self.stage(file.as_fd(), &segments, check)?
@@ -266,12 +249,8 @@ impl<'tree> Reader<'tree> {
     fn read_into_memory(&mut self, file: BorrowedFd<'_>, segments: &[Segment]) -> Result<Content> {
         let mut pieces = Vec::with_capacity(segments.len());
         for &Segment { offset, length } in segments {
-            // It fits: the caller compared the sum with what is left of the memory.
-            let end = self.used + usize::try_from(length).unwrap_or(0);
-            let count = file::read_at(file, &mut self.memory[self.used..end], offset)?;
-            let length = count as u64;
-            pieces.push((Segment { offset, length }, self.used));
-            self.used += count;
+            let (start, length) = self.memory.read(file, offset, length)?;
+            pieces.push((Segment { offset, length }, start));
             self.bytes += length;
         }
         Ok(Content::Memory(pieces))

@@ -8,10 +8,12 @@ mod clone;
 mod comparison;
 mod create;
 pub mod material;
+mod memory;
 mod replica;
 pub mod scan;
 pub mod signature;
 mod space;
+mod standing;
 mod writers;
 
 use std::path::Path;
@@ -19,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::containerd::{Containerd, OverlayMount, TaskStatus};
+use crate::containerd::{Containerd, OverlayMount, Task};
 use crate::freeze::{Freezer, Frozen};
 use crate::plan::Subject;
 use crate::settings::Reserve;
@@ -29,6 +31,7 @@ use crate::system::signals;
 use crate::system::tree::{self, Tree};
 use clone::{Clone, Delta, content_size};
 use scan::Scan;
+use standing::Standing;
 use writers::Writers;
 
 /// Passes before the freeze stop when they are so short, or no longer become shorter.
@@ -64,14 +67,6 @@ pub struct Captured {
     /// How long the container was frozen, in all.
     pub frozen: Duration,
     pub warnings: Vec<String>,
-}
-
-/// What the container does while we look.
-enum Standing {
-    /// Its processes run, the first of them `pid`; this freezes them.
-    Running { freezer: Freezer, pid: u32 },
-    /// None of them runs: there are none, or somebody else has stopped them.
-    Quiet,
 }
 
 #[derive(Default)]
@@ -127,11 +122,11 @@ impl Capture<'_> {
                     return Ok(tally);
                 }
                 Standing::Running { freezer, pid } => {
-                    let outcome = freeze_and_read(clone, &freezer, &mut tally);
+                    let outcome = self.freeze_and_read(clone, &freezer, pid, &mut tally);
                     self.keep_paused(&freezer)?;
                     self.unless_ended(outcome, pid)?
                 }
-                Standing::Quiet => self.read_quiet(clone, source)?,
+                Standing::Quiet(task) => self.read_quiet(clone, source, task)?,
             };
             if let Some(delta) = delta {
                 tally.unstable = delta.unstable;
@@ -150,33 +145,42 @@ impl Capture<'_> {
         )
     }
 
-    /// A freeze may fail because the container has just stopped, or started again: that is no error, but another standing.
-    fn unless_ended(&self, outcome: Result<Option<Delta>>, pid: u32) -> Result<Option<Delta>> {
-        match outcome {
-            Err(_) if signals::check().is_ok() && self.has_ended(pid)? => Ok(None),
-            outcome => outcome,
-        }
-    }
-
-    fn has_ended(&self, pid: u32) -> Result<bool> {
-        let task = self.containerd.task(&self.subject.id)?;
-        Ok(task.status == TaskStatus::Idle || task.pid != pid)
-    }
-
-    /// Somebody may have paused the container while we held it.
-    fn keep_paused(&self, freezer: &Freezer) -> Result<()> {
-        match self.containerd.task(&self.subject.id)?.status {
-            TaskStatus::Paused => freezer.freeze_for_others(),
-            TaskStatus::Running | TaskStatus::Idle => Ok(()),
-        }
-    }
-
     /// Reads the delta of a container that does not run; `None` where it has begun to, if only in between.
-    fn read_quiet(&self, clone: &mut Clone, source: &Tree) -> Result<Option<Delta>> {
+    fn read_quiet(&self, clone: &mut Clone, source: &Tree, before: Task) -> Result<Option<Delta>> {
         let delta = clone.read_delta(&self.processes()?, &|| Ok(signals::check()?))?;
         clone.bytes += delta.bytes;
-        let stayed = matches!(self.standing()?, Standing::Quiet) && delta.still_holds(source)?;
-        Ok(stayed.then_some(delta))
+        let stayed = matches!(self.standing()?, Standing::Quiet(after) if after == before);
+        Ok((stayed && delta.still_holds(source)?).then_some(delta))
+    }
+
+    /// Reads the delta under a freeze; `None` where that took too long or the freeze did not hold.
+    fn freeze_and_read(
+        &self,
+        clone: &mut Clone,
+        freezer: &Freezer,
+        pid: u32,
+        tally: &mut Tally,
+    ) -> Result<Option<Delta>> {
+        clone.prepare_delta();
+        let Some(frozen) = freezer.freeze(|| self.still_runs(pid))? else {
+            return Ok(None);
+        };
+        let delta = read_frozen(clone, freezer, &frozen);
+        let held = frozen.holds();
+        tally.frozen += frozen.thaw()?;
+        match delta {
+            Err(error) if error.is::<TooLong>() => {
+                tally.too_long += 1;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+            // A container that ended meanwhile has no freezer to ask.
+            Ok(delta) if held.unwrap_or(false) => {
+                tally.bytes_copied_frozen += delta.bytes;
+                Ok(Some(delta))
+            }
+            Ok(_) => Ok(None),
+        }
     }
 
     /// Passes until nothing changes any more, or the bound is reached and what is there must do.
@@ -189,51 +193,12 @@ impl Capture<'_> {
         Ok(())
     }
 
-    fn standing(&self) -> Result<Standing> {
-        let task = self.containerd.task(&self.subject.id)?;
-        if task.status != TaskStatus::Running {
-            return Ok(Standing::Quiet);
-        }
-        let freezer = (self.freezer)(task.pid)?;
-        // containerd would say paused if this was its own doing.
-        Ok(if freezer.is_frozen()? {
-            Standing::Quiet
-        } else {
-            let pid = task.pid;
-            Standing::Running { freezer, pid }
-        })
-    }
-
-    fn processes(&self) -> Result<Vec<u32>> {
-        let task = self.containerd.task(&self.subject.id)?;
-        if task.status == TaskStatus::Idle {
-            return Ok(Vec::new());
-        }
-        match (self.freezer)(task.pid)?.processes() {
-            Err(_) if self.has_ended(task.pid)? => Ok(Vec::new()),
-            processes => processes,
-        }
-    }
-
-    fn thaw_abandoned(&self) -> Result<()> {
-        let task = self.containerd.task(&self.subject.id)?;
-        if task.status == TaskStatus::Idle {
-            return Ok(());
-        }
-        (self.freezer)(task.pid)?.thaw_if_abandoned(task.status)
-    }
-
     /// A snapshot that was removed while we read it may have been read half-removed.
     fn check_still_there(&self, source: &Tree) -> Result<()> {
         let (snapshotter, key) = (&self.subject.snapshotter, &self.subject.snapshot_key);
         let root = tree::stat(source.root()).context("reading the upper directory")?;
         let is_there = root.stx_nlink > 0 && self.containerd.snapshot(snapshotter, key)?.is_some();
-        ensure!(
-            is_there,
-            "container {} was removed while it was being committed",
-            self.subject.id
-        );
-        Ok(())
+        is_there.then_some(()).ok_or_else(|| self.subject.removed())
     }
 }
 
@@ -248,31 +213,6 @@ impl std::fmt::Display for TooLong {
 }
 
 impl std::error::Error for TooLong {}
-
-/// Reads the delta under a freeze; `None` where that took too long or the freeze did not hold.
-fn freeze_and_read(
-    clone: &mut Clone,
-    freezer: &Freezer,
-    tally: &mut Tally,
-) -> Result<Option<Delta>> {
-    let frozen = freezer.freeze()?;
-    let delta = read_frozen(clone, freezer, &frozen);
-    let held = frozen.holds();
-    tally.frozen += frozen.thaw()?;
-    match delta {
-        Err(error) if error.is::<TooLong>() => {
-            tally.too_long += 1;
-            Ok(None)
-        }
-        Err(error) => Err(error),
-        // A container that ended meanwhile has no freezer to ask.
-        Ok(delta) if held.unwrap_or(false) => {
-            tally.bytes_copied_frozen += delta.bytes;
-            Ok(Some(delta))
-        }
-        Ok(_) => Ok(None),
-    }
-}
 
 fn read_frozen(clone: &mut Clone, freezer: &Freezer, frozen: &Frozen) -> Result<Delta> {
     let deadline = frozen.deadline();

@@ -92,6 +92,8 @@ impl Containerd {
 
     /// Commits `key` as `name`. One that exists under that chain ID has the same content: ours is then removed.
     pub fn commit_snapshot(&self, snapshotter: &str, key: &str, name: &str) -> Result<()> {
+        // Before it is known to exist: afterwards it could be collected before it is leased.
+        self.lease_snapshot(snapshotter, name)?;
         let request = self.request(CommitSnapshotRequest {
             snapshotter: snapshotter.to_owned(),
             name: name.to_owned(),
@@ -99,10 +101,7 @@ impl Containerd {
             ..Default::default()
         });
         match self.call(self.snapshots().commit(request)) {
-            Err(error) if error.is(Code::AlreadyExists) => {
-                self.lease_snapshot(snapshotter, name)?;
-                self.remove_snapshot(snapshotter, key)
-            }
+            Err(error) if error.is(Code::AlreadyExists) => self.remove_snapshot(snapshotter, key),
             answer => {
                 answer.with_context(|| format!("committing the snapshot {name}"))?;
                 Ok(())

@@ -2,21 +2,27 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow};
 use containerd_client::services::v1::{
     GetRequest, ListPidsRequest, PauseTaskRequest, ResumeTaskRequest, tasks_client::TasksClient,
 };
 use containerd_client::types::v1::{Process, Status};
+use prost_types::Timestamp;
+use tonic::Code;
 use tonic::transport::Channel;
 
-use super::{Containerd, absent_is_none};
+use super::{CallError, Containerd, absent_is_none};
 use crate::system::signals;
 
-const PAUSING_BOUND: Duration = Duration::from_secs(10);
-const PAUSING_POLL: Duration = Duration::from_millis(5);
+/// How long a state may take that only leads to another one.
+const PASSING_BOUND: Duration = Duration::from_secs(10);
+/// How long containerd may take to learn that a process has ended.
+const ENDING_BOUND: Duration = Duration::from_secs(1);
+const PASSING_POLL: Duration = Duration::from_millis(5);
 const NO_TASK: Task = Task {
     status: TaskStatus::Idle,
     pid: 0,
+    exited: None,
 };
 
 /// The state of a task, as containerd knows it. A freeze that went round containerd is not seen here.
@@ -28,38 +34,57 @@ pub enum TaskStatus {
     Idle,
 }
 
-/// A task and its first process; `pid` is 0 without one.
-#[derive(Clone, Copy, Debug)]
+/// A task and its first process; `pid` is 0 without one. One that ran in between is another, or has exited since.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Task {
     pub status: TaskStatus,
     pub pid: u32,
+    exited: Option<Timestamp>,
 }
 
 impl Containerd {
-    /// The container's task. One that is just being paused is waited for, within a bound.
+    /// The container's task. One that is just being paused, or whose shim does not answer, is waited for, within a bound.
     pub fn task(&self, container: &str) -> Result<Task> {
         let began = Instant::now();
-        while began.elapsed() < PAUSING_BOUND {
-            let Some(process) = self.task_process(container)? else {
-                return Ok(NO_TASK);
+        loop {
+            let passing = match self.task_process(container) {
+                Ok(None) => return Ok(NO_TASK),
+                Ok(Some(process)) => match settled(&process) {
+                    Ok(task) => return Ok(task),
+                    Err(passing) => anyhow!("container {container} {passing}"),
+                },
+                Err(error) if is_passing(&error) => error,
+                Err(error) => return Err(error),
             };
-            let status = match process.status() {
-                Status::Running => TaskStatus::Running,
-                Status::Paused => TaskStatus::Paused,
-                Status::Created | Status::Stopped => TaskStatus::Idle,
-                Status::Unknown => {
-                    bail!("containerd does not know the state of container {container}")
-                }
-                Status::Pausing => {
-                    signals::check()?;
-                    std::thread::sleep(PAUSING_POLL);
-                    continue;
-                }
-            };
-            let pid = process.pid;
-            return Ok(Task { status, pid });
+            if began.elapsed() > PASSING_BOUND {
+                return Err(passing);
+            }
+            self.pause_before_asking_again()?;
         }
-        bail!("container {container} is being paused, and does not come to an end with it")
+    }
+
+    /// Whether the container has no task with the first process `pid` any more. A task that has just ended is given a
+    /// moment to be known for that.
+    pub fn has_ended(&self, container: &str, pid: u32) -> Result<bool> {
+        let began = Instant::now();
+        loop {
+            let task = self.task(container)?;
+            if task.status == TaskStatus::Idle || task.pid != pid {
+                return Ok(true);
+            }
+            if began.elapsed() > ENDING_BOUND {
+                return Ok(false);
+            }
+            self.pause_before_asking_again()?;
+        }
+    }
+
+    fn pause_before_asking_again(&self) -> Result<()> {
+        if !self.cleaning_up {
+            signals::check()?;
+        }
+        std::thread::sleep(PASSING_POLL);
+        Ok(())
     }
 
     fn task_process(&self, container: &str) -> Result<Option<Process>> {
@@ -105,4 +130,28 @@ impl Containerd {
     fn tasks(&self) -> TasksClient<Channel> {
         TasksClient::new(self.channel.clone())
     }
+}
+
+/// The task, or what it is doing that is bound to end.
+fn settled(process: &Process) -> Result<Task, &'static str> {
+    let status = match process.status() {
+        Status::Running => TaskStatus::Running,
+        Status::Paused => TaskStatus::Paused,
+        Status::Created | Status::Stopped => TaskStatus::Idle,
+        Status::Pausing => return Err("is being paused, and does not come to an end with it"),
+        // Its shim did not answer in time.
+        Status::Unknown => return Err("is in a state that containerd does not know"),
+    };
+    Ok(Task {
+        status,
+        pid: process.pid,
+        exited: process.exited_at,
+    })
+}
+
+/// A shim that is just ending cannot be asked; the task is gone in a moment.
+fn is_passing(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<CallError>()
+        .is_some_and(|error| error.is(Code::Unavailable))
 }

@@ -66,11 +66,11 @@ impl Drop for Mark {
 }
 
 fn create_directory() -> Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(DIRECTORY)
-        .with_context(|| format!("creating {DIRECTORY}"))
+    match fs::DirBuilder::new().mode(0o700).create(DIRECTORY) {
+        // Whether it is one shows when something is created in it; another commit may have removed it by then.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        created => created.with_context(|| format!("creating {DIRECTORY}")),
+    }
 }
 
 /// A mark that cannot be removed names a dead process soon, and one that thawed: harmless.

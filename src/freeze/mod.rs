@@ -38,8 +38,10 @@ pub enum Freezer {
 }
 
 impl Freezer {
-    /// Freezes the container until the guard is thawed or dropped.
-    pub fn freeze(&self) -> Result<Frozen<'_>> {
+    /// Freezes the container until the guard is thawed or dropped. `may_freeze` is asked when all else is ready.
+    ///
+    /// `None` where it said no, or somebody else has frozen the container.
+    pub fn freeze(&self, may_freeze: impl FnOnce() -> Result<bool>) -> Result<Option<Frozen<'_>>> {
         ensure!(
             !self.processes()?.contains(&std::process::id()),
             "this process runs inside the container to be committed and would freeze itself: run the commit from outside, \
@@ -53,11 +55,14 @@ impl Freezer {
             watchdog,
             mark: Some(mark),
             since: Instant::now(),
-            thawed: false,
+            thawed: true,
             _stops: stops,
         };
+        if !may_freeze()? || self.is_frozen()? {
+            return Ok(None);
+        }
         frozen.watchdog.about_to_freeze()?;
-        frozen.since = Instant::now();
+        (frozen.since, frozen.thawed) = (Instant::now(), false);
         match self {
             Self::Cgroup(cgroup) => cgroup.freeze(frozen.since + FREEZE_BOUND)?,
             Self::Task {
@@ -65,7 +70,7 @@ impl Freezer {
                 container,
             } => containerd.pause_task(container)?,
         }
-        Ok(frozen)
+        Ok(Some(frozen))
     }
 
     /// Whether its processes are stopped now, by whomever.
@@ -117,7 +122,7 @@ impl Freezer {
             Self::Task {
                 containerd,
                 container,
-            } => containerd.for_cleaning_up().resume_task(container),
+            } => resume(&containerd.for_cleaning_up(), container),
         }
     }
 
@@ -172,6 +177,15 @@ impl Freezer {
             }),
             _ => bail!("the watchdog is started by a commit, not by hand"),
         }
+    }
+}
+
+/// A container that has ended, or that somebody else has resumed, needs it no more.
+fn resume(containerd: &Containerd, container: &str) -> Result<()> {
+    let resumed = containerd.resume_task(container);
+    match resumed {
+        Err(_) if containerd.task(container)?.status != TaskStatus::Paused => Ok(()),
+        resumed => resumed,
     }
 }
 

@@ -26,6 +26,21 @@ const HOST_KERNEL_RUNTIMES: [&str; 3] = [
     "io.containerd.runtime.v1.linux",
 ];
 
+#[derive(Debug)]
+struct Removed(String);
+
+impl std::fmt::Display for Removed {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            formatter,
+            "container {} was removed while it was being committed",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for Removed {}
+
 /// The container to commit, as containerd knows it.
 pub struct Subject {
     pub id: String,
@@ -91,6 +106,30 @@ impl Subject {
     pub fn look_again(&mut self, containerd: &Containerd) -> Result<()> {
         self.task = containerd.task(&self.id)?;
         Ok(())
+    }
+
+    /// # Errors
+    /// containerd does not know it any more.
+    pub fn ensure_not_removed(&self, containerd: &Containerd) -> Result<()> {
+        match containerd.container(&self.id)? {
+            Some(_) => Ok(()),
+            None => Err(self.removed()),
+        }
+    }
+
+    /// What went wrong where the container was taken from under us.
+    pub fn removed(&self) -> anyhow::Error {
+        Removed(self.id.clone()).into()
+    }
+
+    /// `error` with its reason, where that is the removal of the container.
+    pub fn explain(&self, containerd: &Containerd, error: anyhow::Error) -> anyhow::Error {
+        match self.ensure_not_removed(&containerd.for_cleaning_up()) {
+            Err(reason) if reason.is::<Removed>() && !error.is::<Removed>() => {
+                error.context(reason.to_string())
+            }
+            _ => error,
+        }
     }
 
     pub fn cgroups_path(&self) -> Option<&str> {

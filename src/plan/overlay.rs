@@ -9,7 +9,7 @@ use nix::sys::statfs::{BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FsType, XFS_SUPER_MA
 
 use super::Subject;
 use crate::containerd::{Containerd, OverlayMount, TaskStatus};
-use crate::system::mounts::mounts_of;
+use crate::system::mounts::{MountEntry, mounts_of};
 
 /// File systems on which a change time has been shown to move with every change that survives a syncfs.
 const PROVEN: [FsType; 3] = [EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC];
@@ -26,6 +26,7 @@ pub fn upper_directory(
 ) -> Result<Result<(PathBuf, String), String>> {
     let (snapshotter, key) = (&subject.snapshotter, &subject.snapshot_key);
     let Some(snapshot) = containerd.snapshot(snapshotter, key)? else {
+        subject.ensure_not_removed(containerd)?;
         return Ok(Err(format!(
             "snapshot {key} of {snapshotter} does not exist"
         )));
@@ -42,41 +43,54 @@ pub fn upper_directory(
             "snapshotter {snapshotter} does not mount it as an overlay"
         )));
     };
-    let obstacle = obstacle(subject, &overlay);
-    Ok(match obstacle {
+    Ok(match obstacle(containerd, subject, &overlay)? {
         Some(obstacle) => Err(obstacle),
         None => Ok((overlay.upper, snapshot.parent)),
     })
 }
 
-fn obstacle(subject: &Subject, overlay: &OverlayMount) -> Option<String> {
+fn obstacle(
+    containerd: &Containerd,
+    subject: &Subject,
+    overlay: &OverlayMount,
+) -> Result<Option<String>> {
+    let upper = &overlay.upper;
+    if let Some(obstacle) = directory_obstacle(overlay) {
+        return Ok(Some(obstacle));
+    }
+    if subject.task.status == TaskStatus::Idle {
+        return Ok(idle_obstacle(overlay));
+    }
+    let pid = subject.task.pid;
+    match mounts_of(pid) {
+        Ok(mounts) => Ok(running_obstacle(mounts, upper)),
+        Err(_) if containerd.has_ended(&subject.id, pid)? => Ok(idle_obstacle(overlay)),
+        Err(error) => Ok(Some(format!("the mounts of process {pid}: {error}"))),
+    }
+}
+
+fn directory_obstacle(overlay: &OverlayMount) -> Option<String> {
     let upper = &overlay.upper;
     if overlay.flags.iter().any(|flag| flag == "userxattr") {
         return Some("the overlay keeps its marks in user attributes".to_owned());
     }
     match statfs(upper) {
-        Err(error) => return Some(format!("upper directory {}: {error}", upper.display())),
-        Ok(stat) if !PROVEN.contains(&stat.filesystem_type()) => {
-            return Some(
-                "the upper directory is on a file system other than ext4, xfs or btrfs".to_owned(),
-            );
-        }
-        Ok(_) => {}
+        Err(error) => Some(format!("upper directory {}: {error}", upper.display())),
+        Ok(stat) => (!PROVEN.contains(&stat.filesystem_type())).then(|| {
+            "the upper directory is on a file system other than ext4, xfs or btrfs".to_owned()
+        }),
     }
-    if subject.task.status == TaskStatus::Idle {
-        let asked = |flag: &String| flag == "redirect_dir=on" || flag == "metacopy=on";
-        let merges = merges_by_default() || overlay.flags.iter().any(asked);
-        return merges.then(merged_view);
-    }
-    running_obstacle(subject.task.pid, upper)
+}
+
+/// Without a process there is only what a mount would be asked to do.
+fn idle_obstacle(overlay: &OverlayMount) -> Option<String> {
+    let asked = |flag: &String| flag == "redirect_dir=on" || flag == "metacopy=on";
+    let merges = merges_by_default() || overlay.flags.iter().any(asked);
+    merges.then(merged_view)
 }
 
 /// The process must see, as its root, the overlay whose upper directory we would read.
-fn running_obstacle(pid: u32, upper: &Path) -> Option<String> {
-    let mounts = match mounts_of(pid) {
-        Ok(mounts) => mounts,
-        Err(error) => return Some(format!("the mounts of process {pid}: {error}")),
-    };
+fn running_obstacle(mounts: Vec<MountEntry>, upper: &Path) -> Option<String> {
     let root = mounts
         .into_iter()
         .rev()

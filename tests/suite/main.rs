@@ -4,10 +4,12 @@
 //! and leaves nothing behind. They need root: tests/run sees to that.
 
 mod arguments;
+mod at_once;
 mod bases;
 mod care;
 mod cgroup2;
 mod changes;
+mod changing;
 mod delegation;
 mod errors;
 mod kinds;
@@ -23,6 +25,7 @@ mod strategy;
 mod table;
 mod task_pause;
 mod torture;
+mod unpaused;
 mod uses;
 
 /// The tested binary.

@@ -78,3 +78,26 @@ fn a_commit_that_is_killed_under_the_daemons_pause_leaves_the_container_running(
     before.assert_unchanged(&Leftovers::now(&container)?);
     Ok(())
 }
+
+#[test]
+fn a_container_that_somebody_resumes_under_the_daemons_pause_is_taken_again() -> Result {
+    let daemon = Daemon::start()?;
+    let container = Container::with_law(&daemon)?;
+    container.spawn(&["probe", "big", "/big", "128"])?;
+    container.wait_for("/big")?;
+    let mut command = commit_of(&container)?;
+    let mut child = command.process_group(0).stdout(Stdio::null()).spawn()?;
+    let freezer = container.freezer()?;
+    wait_until("the pause", Duration::from_secs(15), || {
+        Ok(freezer.is_frozen().then_some(()))
+    })?;
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, Signal::STOP)?;
+    let resumed = container.unpause();
+    rustix::process::kill_process(pid, Signal::CONT)?;
+    let status = child.wait()?;
+    resumed?;
+    assert!(status.success(), "{status}");
+    assert_eq!(container.status()?.as_deref(), Some("running"));
+    check_law(&daemon, &View::snapshot(&daemon, IMAGE)?.path().join("law"))
+}

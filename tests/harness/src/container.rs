@@ -9,6 +9,7 @@ use crate::nerdctl::Nerdctl;
 use crate::shell::{Outcome, wait_until};
 use crate::{Daemon, Result};
 use anyhow::{Context, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -118,6 +119,30 @@ impl<'d> Container<'d> {
 
     pub fn start(&self) -> Result {
         self.nerdctl.run(&["start", &self.name]).map(drop)
+    }
+
+    /// Stopped and started, in one step where nerdctl has one.
+    pub fn restart(&self) -> Result {
+        if self.nerdctl.is_real {
+            return self
+                .nerdctl
+                .run(&["restart", "--time", "0", &self.name])
+                .map(drop);
+        }
+        self.stop()?;
+        self.start()
+    }
+
+    /// Kills its first process, as the kernel does when memory is short. One that is frozen dies when it is thawed.
+    pub fn kill(&self) -> Result {
+        let pid = Pid::from_raw(self.pid()?.try_into()?).context("a process")?;
+        kill_process(pid, Signal::KILL).context("killing the first process")
+    }
+
+    /// Leaves it without a task, as one that was never started.
+    pub fn delete_task(&self) -> Result {
+        let ctr = self.daemon.ctr();
+        ctr.run(&["tasks", "delete", "--force", &self.id]).map(drop)
     }
 
     pub fn remove(self) -> Result {

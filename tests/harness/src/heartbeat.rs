@@ -30,7 +30,8 @@ struct Beat {
 }
 
 impl Heartbeat {
-    pub(crate) fn open(path: &Path) -> Result<Self> {
+    /// Waits for the first beats in the file of a probe that has been started.
+    pub fn open(path: &Path) -> Result<Self> {
         let file = wait_until("the heartbeat's file", PATIENCE, || {
             Ok(File::options().read(true).write(true).open(path).ok())
         })?;

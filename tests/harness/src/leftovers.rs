@@ -34,8 +34,9 @@ impl Leftovers {
         note("ingest", ctr.list(&["content", "active"])?);
         note("image", ctr.list(&["images", "ls"])?);
         note("blob", ctr.list(&["content", "ls"])?);
-        note("mark", marks_of(&container.id));
-        note("watchdog", watchdogs_of(&container.id));
+        let names = [container.id.as_str(), ctr.namespace.as_str()];
+        note("mark", marks_of(&names));
+        note("watchdog", watchdogs_of(&names));
         note("mount", mounts_of(container)?);
         note("status", container.status()?.into_iter().collect());
         note(
@@ -68,21 +69,23 @@ impl Leftovers {
 }
 
 /// Marks of other tests' containers are none of ours. A mark's text names the cgroup,
-/// and that the container.
-fn marks_of(id: &str) -> Vec<String> {
+/// and that the container and, where containerd chose it, the namespace.
+fn marks_of(names: &[&str]) -> Vec<String> {
     let entries = fs::read_dir(MARKS).into_iter().flatten().flatten();
-    let ours = entries
-        .filter(|entry| fs::read_to_string(entry.path()).is_ok_and(|text| text.contains(id)));
+    let ours = entries.filter(|entry| {
+        let text = fs::read_to_string(entry.path()).unwrap_or_default();
+        names.iter().any(|name| text.contains(name))
+    });
     ours.map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect()
 }
 
-/// Processes that guard a freeze of the container; a zombie's command line is empty.
-fn watchdogs_of(id: &str) -> Vec<String> {
+/// Processes that guard a freeze; a zombie's command line is empty.
+fn watchdogs_of(names: &[&str]) -> Vec<String> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let ours = entries.filter(|entry| {
         let line = fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default();
-        line.contains("\0watchdog\0") && line.contains(id)
+        line.contains("\0watchdog\0") && names.iter().any(|name| line.contains(name))
     });
     ours.map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect()

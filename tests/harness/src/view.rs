@@ -5,12 +5,14 @@
 //! the layers afresh into another snapshotter: what somebody who pulls it would get.
 
 use crate::image::digest;
-use crate::shell::outcome;
+use crate::shell::{outcome, wait_until};
 use crate::{Daemon, Result, Tree};
 use anyhow::Context;
+use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, unmount};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 /// A mounted, read-only view; unmounted and removed when dropped.
 pub struct View<'d> {
@@ -79,7 +81,7 @@ impl<'d> View<'d> {
         let target = self.path.display().to_string();
         match &self.undo {
             Undo::Snapshot(key) => {
-                unmount(&self.path, UnmountFlags::empty()).context("unmounting")?;
+                unmount_soon(&self.path)?;
                 self.daemon.ctr().run(&["snapshots", "rm", key])?;
             }
             Undo::ImageMount => {
@@ -96,6 +98,16 @@ impl<'d> View<'d> {
         }
         Ok(())
     }
+}
+
+/// A program that another thread of the tests is just starting holds what they have open, for a moment.
+fn unmount_soon(path: &Path) -> Result {
+    wait_until("unmounting", Duration::from_secs(5), || {
+        match unmount(path, UnmountFlags::empty()) {
+            Err(Errno::BUSY) => Ok(None),
+            unmounted => unmounted.map(Some).context("unmounting"),
+        }
+    })
 }
 
 impl Drop for View<'_> {

@@ -3,15 +3,34 @@
 
 use super::IMAGE;
 use crate::FREEZEFRAME;
-use harness::{BASE, Daemon, Freezer, Result, Signal};
+use harness::{BASE, Committing, Daemon, Freezer, Result, Signal};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
+
+#[test]
+fn a_pause_by_containerd_during_our_freeze_holds_afterwards() -> Result {
+    paused_during_our_freeze(|committing| {
+        committing.signal(Signal::CONT)?;
+        committing.finish()?.succeeded().map(drop)
+    })
+}
+
+#[test]
+fn a_pause_by_containerd_during_a_freeze_that_is_interrupted_holds_afterwards() -> Result {
+    paused_during_our_freeze(|committing| {
+        committing.signal(Signal::INT)?;
+        committing.signal(Signal::CONT)?;
+        let died_of = committing.finish()?.outcome.status.signal();
+        assert_eq!(died_of, Some(Signal::INT.as_raw()));
+        Ok(())
+    })
+}
 
 /// runc looks whether the container runs, and then freezes it: a freeze of ours in
 /// between looks to it like its own.
-#[test]
-fn a_pause_by_containerd_during_our_freeze_holds_afterwards() -> Result {
+fn paused_during_our_freeze(end: impl FnOnce(Committing) -> Result) -> Result {
     let daemon = Daemon::start()?;
     let runc = RuncThatHasLooked::new(&daemon)?;
     let flags = ["--runc-binary", &runc.program];
@@ -24,8 +43,7 @@ fn a_pause_by_containerd_during_our_freeze_holds_afterwards() -> Result {
     assert!(freezer.is_frozen(), "stopped too late");
     fs::write(&runc.looked, "")?;
     daemon.ctr().run(&["tasks", "pause", &id])?;
-    committing.signal(Signal::CONT)?;
-    committing.finish()?.succeeded()?;
+    end(committing)?;
     assert_eq!(status(&daemon, &id)?.as_deref(), Some("paused"));
     assert!(freezer.is_frozen(), "paused, but it runs");
     daemon.ctr().run(&["tasks", "resume", &id])?;

@@ -6,10 +6,13 @@
 use super::StandIn;
 use super::images::full_reference;
 use super::options::{Options, is_true};
+use super::run::state_folder;
 use crate::Result;
 use crate::oracle::{Source, Types};
 use anyhow::{Context, bail};
+use rustix::fs::{FlockOperation, flock};
 use serde_json::Value;
+use std::fs::{self, File};
 
 const VALUES: &[&str] = &[
     "-a",
@@ -42,6 +45,7 @@ impl StandIn {
         };
         let info = self.inspect_one(container)?;
         let id = info["ID"].as_str().context("a container without an ID")?;
+        let _lock = lock(id)?;
         let running = info["Process"]["Status"]["Status"] == "running";
         rustix::fs::sync();
         let pauses = running && options.either("--pause", "-p").is_none_or(is_true);
@@ -84,6 +88,15 @@ impl StandIn {
             .import(&self.ctr)?;
         Ok(digest)
     }
+}
+
+/// nerdctl's lock, held as long as the file is open: one commit at a time, and none while it is removed.
+fn lock(id: &str) -> Result<File> {
+    let path = state_folder(id)?.join("oplock");
+    fs::create_dir_all(&path)?;
+    let directory = File::open(path)?;
+    flock(&directory, FlockOperation::LockExclusive)?;
+    Ok(directory)
 }
 
 /// What the flags say about the new config.

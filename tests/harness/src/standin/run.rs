@@ -110,7 +110,9 @@ impl StandIn {
     /// A stopped container's task is gone for good: a new one takes its place.
     pub fn start(&self, words: &[&str]) -> Result<i32> {
         self.each(words, |id| {
-            self.ctr.run(&["tasks", "delete", id])?;
+            if self.ctr.task(id)?.is_some() {
+                self.ctr.run(&["tasks", "delete", id])?;
+            }
             self.ctr
                 .run(&["tasks", "start", "--detach", "--log-uri", &log_uri(id)?, id])
         })
