@@ -85,3 +85,23 @@ fn path_of(name: &str) -> PathBuf {
     digest.update(name.as_bytes());
     Path::new(DIRECTORY).join(digest.hexadecimal())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::process::unique_name;
+
+    #[test]
+    fn marks_come_and_go_at_once_though_each_takes_the_empty_directory_along() {
+        let mark_often = || {
+            for _ in 0..2000 {
+                drop(Mark::write(&unique_name()).unwrap());
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(mark_often);
+            }
+        });
+    }
+}
