@@ -4,6 +4,7 @@
 //! The commit is stopped (SIGSTOP) at each stage while somebody else acts. Writers in the
 //! container keep the probe's law, in a directory of their own each time they are started.
 
+mod at_random;
 mod created;
 mod pausing;
 mod removal;

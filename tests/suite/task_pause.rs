@@ -59,6 +59,7 @@ fn a_commit_that_is_killed_under_the_daemons_pause_leaves_the_container_running(
     let daemon = Daemon::start()?;
     let container = Container::run(&daemon, BASE, &["probe", "big", "/big", "300"])?;
     container.wait_for("/big")?;
+    daemon.ctr().collect_garbage()?;
     let before = Leftovers::now(&container)?;
     let heartbeat = container.heartbeat()?;
     let mut child = commit_of(&container)?.process_group(0).spawn()?;

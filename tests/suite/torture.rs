@@ -13,10 +13,10 @@ const LATEST: u64 = 2500;
 const SIGNALS: [Signal; 4] = [Signal::KILL, Signal::TERM, Signal::INT, Signal::HUP];
 
 /// A linear congruential generator (Knuth's MMIX constants).
-struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let given = std::env::var("TORTURE_SEED").ok();
         let given = given.and_then(|seed| seed.parse().ok());
         let seed = given.unwrap_or_else(|| RandomState::new().hash_one(0));
@@ -24,7 +24,7 @@ impl Random {
         Self(seed)
     }
 
-    fn below(&mut self, bound: u64) -> u64 {
+    pub fn below(&mut self, bound: u64) -> u64 {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -41,6 +41,7 @@ fn commits_that_are_ended_at_random_moments_leave_the_container_running() -> Res
     container.spawn(&["probe", "big", "/big", "64"])?;
     container.spawn(&["probe", "churn", "/work", "2000"])?;
     container.wait_for("/big")?;
+    daemon.ctr().collect_garbage()?;
     let before = Leftovers::now(&container)?;
     let heartbeat = container.heartbeat()?;
     let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
