@@ -5,7 +5,7 @@
 //! access there waits for a disk). Several daemons run side by side, in one process or
 //! in many: even what containerd keeps under /run is told apart by the namespace.
 
-mod disk;
+pub(crate) mod disk;
 
 pub use disk::FileSystem;
 

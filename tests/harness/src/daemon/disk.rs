@@ -1,4 +1,4 @@
-//! The two file systems of a daemon's folder.
+//! The two file systems of a daemon's folder; the disk also serves alone.
 //!
 //! The disk is mounted through a loop device that the kernel detaches by itself with
 //! the last unmount, so that even a killed caretaker leaves none behind for good.
@@ -12,6 +12,8 @@ use std::process::Command;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileSystem {
     Ext4,
+    /// ext4 with inodes of 128 bytes, which have no room for parts of a second nor for a birth time.
+    Ext4WholeSeconds,
     Xfs,
     Btrfs,
     /// In memory, without an image or a loop device.
@@ -21,7 +23,7 @@ pub enum FileSystem {
 impl FileSystem {
     pub fn name(self) -> &'static str {
         match self {
-            Self::Ext4 => "ext4",
+            Self::Ext4 | Self::Ext4WholeSeconds => "ext4",
             Self::Xfs => "xfs",
             Self::Btrfs => "btrfs",
             Self::Tmpfs => "tmpfs",
@@ -37,6 +39,7 @@ impl FileSystem {
                 "-E",
                 "lazy_itable_init=1,lazy_journal_init=1,nodiscard",
             ],
+            Self::Ext4WholeSeconds => &["-q", "-F", "-I", "128", "-E", "nodiscard"],
             Self::Xfs => &["-q", "-f", "-K"],
             Self::Btrfs => &["-q", "-f", "-K"],
             Self::Tmpfs => &[],
@@ -46,7 +49,7 @@ impl FileSystem {
     /// No thread that fills ext4's tables in the background of a measurement.
     fn mount_options(self) -> &'static str {
         match self {
-            Self::Ext4 => "loop,noinit_itable",
+            Self::Ext4 | Self::Ext4WholeSeconds => "loop,noinit_itable",
             Self::Xfs | Self::Btrfs => "loop",
             Self::Tmpfs => "mode=755",
         }

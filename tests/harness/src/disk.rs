@@ -1,0 +1,36 @@
+//! A file system of its own for a test that needs no daemon: gone when dropped, or when the process dies.
+
+use crate::Result;
+use crate::caretaker::{Caretaker, FOLDER_PREFIX};
+use crate::daemon::FileSystem;
+use crate::daemon::disk::mount_disk;
+use std::path::{Path, PathBuf};
+
+/// Room enough for every file system; the image is sparse.
+const MIB: u64 = 1024;
+
+pub struct Disk {
+    mounted: PathBuf,
+    _caretaker: Caretaker,
+}
+
+impl Disk {
+    pub fn new(file_system: FileSystem) -> Result<Self> {
+        let folder = tempfile::Builder::new()
+            .prefix(FOLDER_PREFIX)
+            .tempdir()?
+            .keep();
+        // From here on the caretaker removes whatever there is, complete or not.
+        let caretaker = Caretaker::of(&folder)?;
+        mount_disk(&folder, file_system, MIB)?;
+        Ok(Self {
+            mounted: folder.join("disk"),
+            _caretaker: caretaker,
+        })
+    }
+
+    /// Its root directory.
+    pub fn path(&self) -> &Path {
+        &self.mounted
+    }
+}
