@@ -238,7 +238,7 @@ pub fn content_size(scan: &Scan) -> u64 {
         .sum()
 }
 
-fn probe_grain(staging: &Path) -> Result<Grain> {
+pub fn probe_grain(staging: &Path) -> Result<Grain> {
     let path: PathBuf = staging.join("freezeframe-grain");
     let file = File::create_new(&path)
         .with_context(|| format!("creating a file in {}", staging.display()))?;

@@ -14,6 +14,8 @@ pub mod scan;
 pub mod signature;
 mod space;
 mod standing;
+#[cfg(test)]
+mod tests;
 mod writers;
 
 use std::path::Path;

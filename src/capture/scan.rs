@@ -89,6 +89,14 @@ impl Scan {
         self.nodes[index].children.clone()
     }
 
+    /// Makes the entry `name` of the root look as if it had changed at `moment`.
+    #[cfg(test)]
+    pub fn stamp(&mut self, name: &str, moment: crate::system::clock::Moment) {
+        let mut children = self.children(ROOT);
+        let index = children.find(|index| &*self.nodes[*index].name == name.as_bytes());
+        self.nodes[index.unwrap()].signature.changed = moment;
+    }
+
     /// All entries but the root.
     pub fn entries(&self) -> Range<usize> {
         1..self.nodes.len()

@@ -6,6 +6,8 @@
 pub mod clock;
 pub mod file;
 pub mod lock;
+#[cfg(test)]
+pub mod memory;
 pub mod mounts;
 pub mod output;
 pub mod priority;

@@ -1,0 +1,92 @@
+//! Changes that need more than a step: an inode number that comes again, a copy that takes long.
+
+use std::fs::{self, File};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use harness::{FileSystem, wait_until};
+
+use super::on_all;
+use crate::capture::tests::place::{Place, disk};
+
+const BOUND: Duration = Duration::from_secs(20);
+/// So large that it is staged, in several pieces.
+const LARGE: usize = 64 << 20;
+const BLOCK: usize = 1 << 20;
+const PAUSE: Duration = Duration::from_micros(100);
+
+/// btrfs gives no number twice.
+#[test]
+fn a_file_made_again_with_the_inode_number_of_the_old_one_is_in_the_clone() {
+    for file_system in [
+        FileSystem::Ext4,
+        FileSystem::Ext4WholeSeconds,
+        FileSystem::Xfs,
+    ] {
+        let disk = disk(file_system);
+        let place = Place::on(&disk);
+        fs::write(place.path("file"), "one").unwrap();
+        place.let_it_grow_old("file");
+        place.capture(
+            |_| {},
+            |_| make_again_with_its_number(&place.path("file"), "two"),
+        );
+    }
+}
+
+/// With the size and the times of the old one as well.
+fn make_again_with_its_number(path: &Path, text: &str) {
+    let old = fs::metadata(path).unwrap();
+    fs::remove_file(path).unwrap();
+    let mut others = 0;
+    // xfs frees numbers late.
+    wait_until("the same inode number", BOUND, || {
+        fs::write(path, text)?;
+        if fs::metadata(path)?.ino() == old.ino() {
+            return Ok(Some(()));
+        }
+        // Kept, so that its number is not the one that comes again and again.
+        fs::rename(path, path.with_extension(others.to_string()))?;
+        others += 1;
+        Ok(None)
+    })
+    .unwrap();
+    let file = File::options().write(true).open(path).unwrap();
+    file.set_modified(old.modified().unwrap()).unwrap();
+}
+
+#[test]
+fn a_file_that_is_written_all_through_its_own_copy_is_in_the_clone() {
+    on_all(|file_system| {
+        let disk = disk(file_system);
+        let place = Place::on(&disk);
+        fs::write(place.path("large"), vec![b'o'; LARGE]).unwrap();
+        place.let_it_grow_old("large");
+        let source = place.tree();
+        let (mut clone, scan) = place.begin(&source, &[]);
+        let is_copied = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| write_until(&is_copied, &place.path("large")));
+            let copied = clone.copy_scanned(scan);
+            is_copied.store(true, Ordering::Relaxed);
+            copied.unwrap();
+        });
+        place.finish(clone, &[]);
+    });
+}
+
+/// Keeps changing one byte here and there, at least once at each place.
+fn write_until(is_over: &AtomicBool, path: &Path) {
+    let file = File::options().write(true).open(path).unwrap();
+    for round in 1u8.. {
+        for offset in (0..LARGE).step_by(BLOCK) {
+            file.write_all_at(&[round], offset as u64).unwrap();
+            std::thread::sleep(PAUSE);
+        }
+        if is_over.load(Ordering::Relaxed) || round == u8::MAX {
+            return;
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Stores through a shared mapping: only the first one to a clean page moves the change time.
+
+use std::fs::File;
+
+use super::PROVEN;
+use super::place::{Place, disk};
+use crate::system::memory::SharedMapping;
+
+/// Several pages, and more than one folio.
+const LENGTH: usize = 1 << 20;
+
+/// No process is looked at: only the write-back between scan and copy makes the later stores seen.
+#[test]
+fn a_store_to_a_page_that_was_dirty_at_the_scan_is_in_the_clone() {
+    for file_system in PROVEN {
+        let disk = disk(file_system);
+        for offset in [0, LENGTH / 2, LENGTH - 3] {
+            let place = Place::on(&disk);
+            let mapping = map(&place, "mapped");
+            mapping.store(offset, b"one");
+            place.let_it_grow_old("mapped");
+            place.capture(|_| {}, |_| mapping.store(offset, b"two"));
+        }
+    }
+}
+
+#[test]
+fn a_store_between_scan_and_copy_and_one_after_it_are_in_the_clone() {
+    for file_system in PROVEN {
+        let disk = disk(file_system);
+        let place = Place::on(&disk);
+        let mapping = map(&place, "mapped");
+        mapping.store(0, b"one");
+        place.let_it_grow_old("mapped");
+        place.capture(|_| mapping.store(0, b"two"), |_| mapping.store(0, b"three"));
+    }
+}
+
+#[test]
+fn a_store_into_a_hole_that_was_scanned_as_one_is_in_the_clone() {
+    for file_system in PROVEN {
+        let disk = disk(file_system);
+        let place = Place::on(&disk);
+        let mapping = map(&place, "mapped");
+        place.let_it_grow_old("mapped");
+        place.capture(|_| {}, |_| mapping.store(LENGTH / 2, b"one"));
+    }
+}
+
+fn map(place: &Place, name: &str) -> SharedMapping {
+    let path = place.path(name);
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(path);
+    let file = file.unwrap();
+    file.set_len(LENGTH as u64).unwrap();
+    SharedMapping::of(&file, LENGTH).unwrap()
+}

@@ -1,0 +1,179 @@
+//! A source, a clone and a staging directory, and the stages over them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use harness::{Disk, FileSystem, Kind, wait_until};
+
+use crate::capture::clone::{Clone, content_size, probe_grain};
+use crate::capture::material::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE};
+use crate::capture::scan::{Scan, WHITEOUT_PREFIX};
+use crate::capture::writers::Writers;
+use crate::system::clock::{Grain, Moment};
+use crate::system::process::unique_name;
+use crate::system::tree::Tree;
+
+const BOUND: Duration = Duration::from_secs(20);
+
+pub struct Place {
+    folder: PathBuf,
+    grain: Grain,
+}
+
+impl Place {
+    pub fn on(disk: &Disk) -> Self {
+        let folder = disk.path().join(unique_name());
+        for name in ["source", "clone", "staging"] {
+            fs::create_dir_all(folder.join(name)).unwrap();
+        }
+        let grain = probe_grain(&folder).unwrap();
+        Self { folder, grain }
+    }
+
+    pub fn source(&self) -> PathBuf {
+        self.folder.join("source")
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.source().join(name)
+    }
+
+    /// Waits until an entry is so old that its copy settles it: else it counts as changed, whatever happens to it.
+    pub fn let_it_grow_old(&self, name: &str) {
+        let changed = self.changed(name);
+        wait_until("the next tick of the clock", BOUND, || {
+            let is_old = self.grain.separates(changed, Moment::stamped_now());
+            Ok(is_old.then_some(()))
+        })
+        .unwrap();
+    }
+
+    /// The same for everything that there is.
+    pub fn let_all_grow_old(&self) {
+        fs::write(self.path("last"), "").unwrap();
+        self.let_it_grow_old("last");
+    }
+
+    /// The change time of an entry.
+    fn changed(&self, name: &str) -> Moment {
+        let metadata = fs::symlink_metadata(self.path(name)).unwrap();
+        let nanoseconds = u32::try_from(metadata.ctime_nsec()).unwrap();
+        Moment::new(metadata.ctime(), nanoseconds)
+    }
+
+    pub fn tree(&self) -> Tree {
+        Tree::open(&self.source()).unwrap()
+    }
+
+    /// Until the first scan. `processes` are those of the container.
+    pub fn begin<'tree>(&self, source: &'tree Tree, processes: &[u32]) -> (Clone<'tree>, Scan) {
+        let mut writers = Writers::default();
+        writers.look(processes);
+        let scan = scan(source);
+        let (upper, staging) = (self.folder.join("clone"), self.folder.join("staging"));
+        let clone = Clone::new(source, &upper, &staging, writers, content_size(&scan));
+        (clone.unwrap(), scan)
+    }
+
+    /// From the delta on, and compares; returns how many bytes the delta read.
+    pub fn finish(&self, mut clone: Clone, processes: &[u32]) -> u64 {
+        let delta = clone.read_delta(processes, &|| Ok(())).unwrap();
+        assert_eq!(delta.unstable, 0);
+        let bytes = delta.bytes;
+        clone.apply(delta).unwrap();
+        clone.complete().unwrap();
+        self.assert_same();
+        bytes
+    }
+
+    /// All stages, with a change after the first scan and one after the copy.
+    pub fn capture(&self, scanned: impl FnOnce(&Path), copied: impl FnOnce(&Path)) -> u64 {
+        let source = self.tree();
+        let (mut clone, scan) = self.begin(&source, &[]);
+        scanned(&self.source());
+        clone.copy_scanned(scan).unwrap();
+        copied(&self.source());
+        self.finish(clone, &[])
+    }
+
+    fn assert_same(&self) {
+        let clone = self.folder.join("clone");
+        let (wanted, found) = (layer_tree(&self.source()), layer_tree(&clone));
+        wanted.assert_same(&found, "the source (first) and its clone");
+        assert_eq!(opaque(&self.source()), opaque(&clone), "opaque directories");
+        let staging = fs::read_dir(self.folder.join("staging")).unwrap();
+        assert_eq!(staging.count(), 0, "files left in the staging directory");
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // The disk goes as a whole soon.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+pub fn disk(file_system: FileSystem) -> Disk {
+    println!("on {file_system:?}");
+    Disk::new(file_system).unwrap()
+}
+
+pub fn scan(source: &Tree) -> Scan {
+    Scan::of(source, &|| Ok(())).unwrap()
+}
+
+/// What a layer can say of a tree.
+fn layer_tree(root: &Path) -> harness::Tree {
+    let mut tree = harness::Tree::read(root).unwrap();
+    tree.entries
+        .retain(|path, entry| entry.kind != Kind::Socket && !is_unrepresentable(path));
+    for entry in tree.entries.values_mut() {
+        entry.xattrs.retain(|name, _| name == CAPABILITY_ATTRIBUTE);
+        if entry.kind == Kind::CharacterDevice(0, 0) {
+            (entry.mode, entry.owner, entry.mtime, entry.linked_to) = (0, (0, 0), 0, None);
+        }
+    }
+    name_links_by_what_is_left(&mut tree);
+    tree
+}
+
+/// A group of links may be called by a name that no layer can carry.
+fn name_links_by_what_is_left(tree: &mut harness::Tree) {
+    let mut groups: BTreeMap<OsString, Vec<OsString>> = BTreeMap::new();
+    for (path, entry) in &mut tree.entries {
+        if let Some(first) = entry.linked_to.take() {
+            groups.entry(first).or_default().push(path.clone());
+        }
+    }
+    for group in groups.values().filter(|group| group.len() > 1) {
+        for path in group {
+            let entry = tree.entries.get_mut(path).unwrap();
+            entry.linked_to = Some(group[0].clone());
+        }
+    }
+}
+
+fn is_unrepresentable(path: &OsString) -> bool {
+    let names = Path::new(path).iter();
+    names
+        .map(OsStr::as_encoded_bytes)
+        .any(|name| name.starts_with(WHITEOUT_PREFIX))
+}
+
+fn opaque(root: &Path) -> BTreeSet<OsString> {
+    let tree = harness::Tree::read(root).unwrap();
+    let directories = tree.entries.into_iter();
+    directories
+        .filter(|(path, entry)| entry.kind == Kind::Directory && !is_unrepresentable(path))
+        .map(|(path, _)| path)
+        .filter(|path| {
+            let mut value = [0; 1];
+            let length = rustix::fs::lgetxattr(root.join(path), OPAQUE_ATTRIBUTE, &mut value);
+            length == Ok(1) && value == *b"y"
+        })
+        .collect()
+}

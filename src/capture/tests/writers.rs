@@ -1,0 +1,140 @@
+//! Files that a process holds in such a way that its writes need not show count as changed.
+//!
+//! A child holds them where others must not be held with them: tests of this process map and open files of their own.
+
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::process::{Child, Command, Stdio};
+
+use harness::FileSystem;
+use nix::libc;
+
+use super::PROVEN;
+use super::place::{Place, disk};
+use crate::system::memory::SharedMapping;
+
+const LENGTH: usize = 8192;
+
+/// A process that holds a file open and does nothing; it ends with this.
+struct Holder(Child);
+
+impl Holder {
+    fn of(file: File) -> Self {
+        let mut command = Command::new("sleep");
+        command.arg("600").stdin(Stdio::from(file));
+        Self(command.spawn().unwrap())
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        // It may have been killed with everything else.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A place with the files "held" and "free", old enough to be settled by their copies.
+fn place(disk: &harness::Disk) -> Place {
+    let place = Place::on(disk);
+    for name in ["held", "free"] {
+        fs::write(place.path(name), "x".repeat(LENGTH)).unwrap();
+    }
+    place.let_it_grow_old("free");
+    place
+}
+
+fn open(place: &Place, options: &mut OpenOptions) -> File {
+    options.open(place.path("held")).unwrap()
+}
+
+fn open_directly(place: &Place) -> File {
+    let mut options = File::options();
+    open(place, options.write(true).custom_flags(libc::O_DIRECT))
+}
+
+/// What the delta reads where nothing changes, and these are the container's processes.
+fn delta_beside(place: &Place, at_the_scan: &[u32], at_the_freeze: &[u32]) -> u64 {
+    let source = place.tree();
+    let (mut clone, scan) = place.begin(&source, at_the_scan);
+    clone.copy_scanned(scan).unwrap();
+    place.finish(clone, at_the_freeze)
+}
+
+#[test]
+fn a_file_that_was_open_for_direct_writing_at_the_scan_counts_as_changed() {
+    for file_system in PROVEN {
+        let disk = disk(file_system);
+        let place = place(&disk);
+        let holder = Holder::of(open_directly(&place));
+        assert_eq!(delta_beside(&place, &[holder.0.id()], &[]), LENGTH as u64);
+    }
+}
+
+#[test]
+fn a_file_that_is_open_for_direct_writing_at_the_freeze_counts_as_changed() {
+    for file_system in PROVEN {
+        let disk = disk(file_system);
+        let place = place(&disk);
+        let holder = Holder::of(open_directly(&place));
+        assert_eq!(delta_beside(&place, &[], &[holder.0.id()]), LENGTH as u64);
+    }
+}
+
+#[test]
+fn a_file_that_was_open_for_direct_writing_before_the_second_pass_counts_as_changed() {
+    for file_system in PROVEN {
+        let disk = disk(file_system);
+        let place = place(&disk);
+        let source = place.tree();
+        let (mut clone, scan) = place.begin(&source, &[]);
+        clone.copy_scanned(scan).unwrap();
+        let holder = Holder::of(open_directly(&place));
+        assert_eq!(clone.pass(&[holder.0.id()]).unwrap().changed, 0);
+        drop(holder);
+        assert_eq!(place.finish(clone, &[]), LENGTH as u64);
+    }
+}
+
+#[test]
+fn a_file_that_was_open_for_direct_writing_counts_as_changed_under_its_new_name() {
+    for file_system in PROVEN {
+        let disk = disk(file_system);
+        let place = place(&disk);
+        fs::hard_link(place.path("held"), place.path("other")).unwrap();
+        place.let_it_grow_old("held");
+        let holder = Holder::of(open_directly(&place));
+        let bytes = delta_beside(&place, &[holder.0.id()], &[]);
+        assert_eq!(bytes, LENGTH as u64, "once for both names");
+    }
+}
+
+#[test]
+fn files_that_are_held_in_other_ways_are_not_read_again() {
+    let disk = disk(FileSystem::Ext4);
+    let direct = libc::O_DIRECT;
+    for options in [
+        File::options().read(true).custom_flags(direct),
+        File::options().read(true).write(true),
+        File::options().append(true),
+    ] {
+        let place = place(&disk);
+        let holder = [Holder::of(open(&place, options))];
+        let processes = holder.each_ref().map(|holder| holder.0.id());
+        assert_eq!(delta_beside(&place, &processes, &processes), 0);
+    }
+}
+
+#[test]
+fn a_file_that_is_mapped_shared_and_writable_at_the_freeze_counts_as_changed() {
+    for file_system in PROVEN {
+        let disk = disk(file_system);
+        let place = place(&disk);
+        let file = open(&place, File::options().read(true).write(true));
+        let mapping = SharedMapping::of(&file, LENGTH).unwrap();
+        let bytes = delta_beside(&place, &[], &[std::process::id()]);
+        // Other tests of this process may map inodes of the same number.
+        assert!(bytes >= LENGTH as u64);
+        drop(mapping);
+    }
+}
