@@ -136,7 +136,8 @@ fn running(disk: FileSystem, run: &[&str], flags: &[&str]) -> Result<Verdict> {
     let commit = daemon.freezeframe(FREEZEFRAME)?;
     let commit = commit.commit(&container, REFERENCE, flags)?;
     assert_eq!(container.status()?.as_deref(), Some("running"));
-    if daemon.nerdctl()?.is_real {
+    // Not every containerd's differ makes the zstd layer that zstd:chunked is made from.
+    if daemon.nerdctl()?.is_real && !flags.contains(&"--zstdchunked") {
         assert_eq!(
             commit.report["result"],
             "ok",
