@@ -66,8 +66,10 @@ pub fn clean(folder: &Path) -> Result {
     fifos.iter().for_each(|fifo| drop(fs::remove_dir_all(fifo)));
     let _ = fs::remove_dir_all(Path::new(RUNC_STATE).join(&namespace));
     mounts::unmount_all_below(folder)?;
-    mounts::wait_for_loop_device(folder)?;
-    fs::remove_dir_all(folder).with_context(|| format!("removing {}", folder.display()))
+    let detached = mounts::wait_for_loop_device(folder);
+    // Nothing is mounted below it any more, whatever the device still has to write.
+    fs::remove_dir_all(folder).with_context(|| format!("removing {}", folder.display()))?;
+    detached
 }
 
 /// The containerd namespace of the daemon in `folder`: as unique as that, and also what

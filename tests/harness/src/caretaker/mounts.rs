@@ -41,7 +41,7 @@ pub fn wait_for_loop_device(folder: &Path) -> Result {
     }
     wait_until(
         "the loop device being detached",
-        Duration::from_secs(10),
+        Duration::from_secs(60),
         || {
             let devices = outcome(Command::new("losetup").arg("-j").arg(&disk))?.succeeded()?;
             Ok(devices.text().is_empty().then_some(()))
