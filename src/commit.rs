@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
@@ -16,7 +17,7 @@ use crate::log;
 use crate::passthrough::RealNerdctl;
 use crate::plan::{InspectFailed, Plan, Subject};
 use crate::report::{self, Report};
-use crate::settings::{Misconfigured, Reserve, Settings, Strategy, report_path};
+use crate::settings::{Misconfigured, Reserve, Settings, Strategy, max_pause, report_path};
 use crate::stages::Stages;
 use crate::system::output::write_all;
 use crate::system::process::fill_standard_descriptors;
@@ -31,6 +32,7 @@ pub fn run(arguments: &CommitArguments) -> i32 {
     let mut commit = Commit {
         arguments,
         reserve: Reserve::Unsaid,
+        max_pause: None,
         killed_by: None,
         report: Report::default(),
         stages: Stages::default(),
@@ -78,6 +80,7 @@ fn begin() -> Result<()> {
 struct Commit<'a> {
     arguments: &'a CommitArguments,
     reserve: Reserve,
+    max_pause: Option<Duration>,
     /// The signal that ended the real nerdctl.
     killed_by: Option<i32>,
     report: Report,
@@ -115,6 +118,7 @@ impl Commit<'_> {
         }
         let strategy = Strategy::from_environment()?;
         self.reserve = Reserve::from_environment()?;
+        self.max_pause = max_pause(self.arguments.max_pause)?;
         let real = RealNerdctl::find()?;
         let mut scene = match (self.look(real.as_ref()), &real) {
             (Err(error), Some(real))
@@ -169,13 +173,14 @@ impl Commit<'_> {
                     plan: &plan,
                     arguments,
                     reserve: self.reserve,
+                    max_pause: self.max_pause,
                 };
                 let done = direct.run(&mut self.stages, &mut self.report);
                 done.map_err(explain).map(|()| 0)
             }
             Plan::Delegate { reason } => {
                 self.note_delegation(&reason);
-                if let Some(refusal) = self.arguments.changes.refuse_delegation(&reason) {
+                if let Some(refusal) = self.refuse_delegation(&reason) {
                     bail!(refusal);
                 }
                 let real = real.with_context(|| {
@@ -193,7 +198,7 @@ impl Commit<'_> {
     /// The real nerdctl first; where it loses the race against the container, whatever else can be done.
     fn fall_back(&mut self, scene: &mut Scene, real: &RealNerdctl) -> Result<i32> {
         let reason = "FREEZEFRAME_STRATEGY=fallback";
-        if self.arguments.changes.refuse_delegation(reason).is_some() {
+        if self.refuse_delegation(reason).is_some() {
             return self.carry_out(scene, Some(real), Strategy::Auto);
         }
         self.note_delegation(reason);
@@ -222,7 +227,11 @@ impl Commit<'_> {
     /// Whether the real nerdctl would say the same in its own words, or know better.
     fn is_better_said(&self, error: &anyhow::Error) -> bool {
         let is_its_own = error.is::<Misconfigured>() || error.is::<InspectFailed>();
-        is_its_own && self.arguments.changes.refuse_delegation("").is_none()
+        is_its_own && self.refuse_delegation("").is_none()
+    }
+
+    fn refuse_delegation(&self, reason: &str) -> Option<String> {
+        self.arguments.refuse_delegation(reason, self.max_pause)
     }
 
     fn note_delegation(&mut self, reason: &str) {

@@ -1,5 +1,7 @@
 //! The direct commit: the numbered list of the design, one call per step.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 
 use crate::arguments::CommitArguments;
@@ -26,6 +28,8 @@ pub struct DirectCommit<'a> {
     pub plan: &'a DirectPlan,
     pub arguments: &'a CommitArguments,
     pub reserve: Reserve,
+    /// How long the container may be frozen.
+    pub max_pause: Option<Duration>,
 }
 
 impl DirectCommit<'_> {
@@ -37,6 +41,7 @@ impl DirectCommit<'_> {
             plan,
             arguments,
             reserve,
+            max_pause,
         } = *self;
         log::warnings(&arguments.changes.warnings);
         let locks = stages.time("lock", || Locks::acquire(subject, plan))?;
@@ -49,8 +54,10 @@ impl DirectCommit<'_> {
             containerd,
             subject,
             upper: &plan.upper,
+            trusts_signatures: plan.trusts_signatures,
             prepared: &prepared,
             pause: arguments.pause,
+            max_pause,
             reserve,
             freezer: &|pid| self.freezer(pid),
         }
@@ -114,6 +121,7 @@ impl DirectCommit<'_> {
 fn report_capture(report: &mut Report, captured: &Captured) {
     report.bytes_cloned = Some(captured.bytes_cloned);
     report.bytes_copied_frozen = Some(captured.bytes_copied_frozen);
+    report.bytes_compared_frozen = Some(captured.bytes_compared_frozen);
     report.frozen_ms = Some(milliseconds(captured.frozen));
     log::warnings(&captured.warnings);
 }

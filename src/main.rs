@@ -74,7 +74,11 @@ fn refuse(refusal: &Refusal) -> i32 {
 /// The real nerdctl takes itself into the user's own namespaces.
 fn rootless_commit(arguments: &CommitArguments) -> i32 {
     let reason = "called by another user than root";
-    match arguments.changes.refuse_delegation(reason) {
+    let refusal = match settings::max_pause(arguments.max_pause) {
+        Ok(max_pause) => arguments.refuse_delegation(reason, max_pause),
+        Err(error) => Some(error.to_string()),
+    };
+    match refusal {
         Some(message) => commit::refuse(&message, arguments.report.as_deref()),
         None => pass_through(&arguments.words),
     }

@@ -24,7 +24,7 @@ use watchdog::Watchdog;
 
 /// How long processes may take to freeze. It counts as frozen time, as some are frozen already.
 const FREEZE_BOUND: Duration = Duration::from_secs(1);
-/// How long the caller may hold the freeze; the watchdog thaws a second after.
+/// How long a freeze may be held unless somebody says; the watchdog thaws a second after.
 pub const HOLD_BOUND: Duration = Duration::from_secs(4);
 
 /// What can stop and start a container's processes.
@@ -38,20 +38,26 @@ pub enum Freezer {
 }
 
 impl Freezer {
-    /// Freezes the container until the guard is thawed or dropped. `may_freeze` is asked when all else is ready.
+    /// Freezes the container until the guard is thawed or dropped, which it must be within `hold`. `may_freeze` is asked when
+    /// all else is ready.
     ///
     /// `None` where it said no, or somebody else has frozen the container.
-    pub fn freeze(&self, may_freeze: impl FnOnce() -> Result<bool>) -> Result<Option<Frozen<'_>>> {
+    pub fn freeze(
+        &self,
+        hold: Duration,
+        may_freeze: impl FnOnce() -> Result<bool>,
+    ) -> Result<Option<Frozen<'_>>> {
         ensure!(
             !self.processes()?.contains(&std::process::id()),
             "this process runs inside the container to be committed and would freeze itself: run the commit from outside, \
              or use --pause=false"
         );
         let stops = HeldStops::new()?;
-        let watchdog = Watchdog::start(self.description())?;
+        let watchdog = Watchdog::start(self.description(), hold)?;
         let mark = Mark::write(&self.name())?;
         let mut frozen = Frozen {
             freezer: self,
+            hold,
             watchdog,
             mark: Some(mark),
             since: Instant::now(),
@@ -64,7 +70,7 @@ impl Freezer {
         frozen.watchdog.about_to_freeze()?;
         (frozen.since, frozen.thawed) = (Instant::now(), false);
         match self {
-            Self::Cgroup(cgroup) => cgroup.freeze(frozen.since + FREEZE_BOUND)?,
+            Self::Cgroup(cgroup) => cgroup.freeze(frozen.since + FREEZE_BOUND.min(hold))?,
             Self::Task {
                 containerd,
                 container,
@@ -192,6 +198,7 @@ fn resume(containerd: &Containerd, container: &str) -> Result<()> {
 /// A container that is frozen as long as this lives.
 pub struct Frozen<'freezer> {
     freezer: &'freezer Freezer,
+    hold: Duration,
     watchdog: Watchdog,
     mark: Option<Mark>,
     since: Instant,
@@ -202,7 +209,7 @@ pub struct Frozen<'freezer> {
 impl Frozen<'_> {
     /// When the caller must be done.
     pub fn deadline(&self) -> Instant {
-        self.since + HOLD_BOUND
+        self.since + self.hold
     }
 
     /// Whether it still is. Others can thaw it: runc does, to deliver a SIGKILL, and so does our own watchdog.

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use super::HOLD_BOUND;
 use super::watchdog::Watchdog;
 use crate::containerd::{Containerd, TaskStatus};
 use crate::system::lock::DirectoryLock;
@@ -87,7 +88,7 @@ pub struct PauseWatch {
 impl PauseWatch {
     /// Begins to watch over a container that runs.
     pub fn start(pause: &Pause) -> Result<Self> {
-        let mut watchdog = Watchdog::start(pause.description())?;
+        let mut watchdog = Watchdog::start(pause.description(), HOLD_BOUND)?;
         watchdog.about_to_delegate()?;
         Ok(Self { watchdog })
     }

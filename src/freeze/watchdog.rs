@@ -16,13 +16,15 @@ use anyhow::{Context, Result, ensure};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::pause_watch::{self, Pause};
-use super::{Freezer, HOLD_BOUND, mark::Mark};
+use super::{Freezer, mark::Mark};
 use crate::system::signals;
 
 /// The first word of its command line.
 pub const COMMAND: &str = "watchdog";
-/// Past this, the committing process has stalled.
-const DEADLINE: Duration = HOLD_BOUND.saturating_add(Duration::from_secs(1));
+/// So long after a freeze should have ended, the committing process has stalled.
+const GRACE: Duration = Duration::from_secs(1);
+/// No freeze is watched over for longer: poll(2) counts milliseconds in 31 bits.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 const POLL_PAUSE: Duration = Duration::from_millis(5);
 const ABOUT_TO_FREEZE: u8 = b'f';
 const ABOUT_TO_DELEGATE: u8 = b'd';
@@ -41,11 +43,12 @@ pub struct Watchdog {
 impl Watchdog {
     /// Starts it and waits until it is ready.
     ///
-    /// `description` says what is to be thawed, or resumed.
-    pub fn start(description: Vec<OsString>) -> Result<Self> {
+    /// `description` says what is to be thawed, or resumed; a freeze must end within `hold`.
+    pub fn start(description: Vec<OsString>, hold: Duration) -> Result<Self> {
         let mut child = Command::new("/proc/self/exe")
             .arg0("freezeframe")
             .arg(COMMAND)
+            .arg(hold.as_millis().to_string())
             .args(description)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -140,9 +143,9 @@ enum Duty {
 }
 
 impl Duty {
-    fn told(message: u8) -> Self {
+    fn told(message: u8, hold: Duration) -> Self {
         match message {
-            ABOUT_TO_FREEZE => Self::Freeze(Instant::now() + DEADLINE),
+            ABOUT_TO_FREEZE => Self::Freeze(Instant::now() + hold + GRACE),
             ABOUT_TO_DELEGATE => Self::Pause,
             _ => Self::Nothing,
         }
@@ -156,8 +159,14 @@ impl Duty {
     }
 }
 
-/// The watchdog's own life; `words` describe what it watches over. Returns when the committing process has ended.
+/// The watchdog's own life; `words` say how long a freeze may be held, in milliseconds, and what it watches over. Returns
+/// when the committing process has ended.
 pub fn run(words: &[OsString]) -> Result<()> {
+    let (hold, words) = words
+        .split_first()
+        .context("the watchdog is started by a commit")?;
+    let hold = hold.to_string_lossy().parse().unwrap_or(u64::MAX);
+    let hold = Duration::from_millis(hold).min(LONGEST);
     signals::block_all()?;
     nix::unistd::setsid().context("leaving the session")?;
     let ward = Ward::from_description(words)?;
@@ -168,11 +177,11 @@ pub fn run(words: &[OsString]) -> Result<()> {
     loop {
         match next_message(duty.deadline())? {
             Event::Message(DISMISSED) => return Ok(()),
-            Event::Message(message) => duty = Duty::told(message),
+            Event::Message(message) => duty = Duty::told(message, hold),
             Event::Late => {
                 ward.free();
                 // It may freeze yet, once it runs again.
-                duty = Duty::told(ABOUT_TO_FREEZE);
+                duty = Duty::told(ABOUT_TO_FREEZE, hold);
             }
             Event::Gone => {
                 if !matches!(duty, Duty::Nothing) {

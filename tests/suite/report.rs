@@ -28,6 +28,7 @@ const FIELDS: [&str; 18] = [
     "entries",
     "bytes_cloned",
     "bytes_copied_frozen",
+    "bytes_compared_frozen",
     "frozen_ms",
     "stages_ms",
     "layer_bytes",
