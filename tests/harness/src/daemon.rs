@@ -6,8 +6,10 @@
 //! in many: even what containerd keeps under /run is told apart by the namespace.
 
 pub(crate) mod disk;
+mod options;
 
 pub use disk::FileSystem;
+pub use options::Options;
 
 use crate::caretaker::{Caretaker, FOLDER_PREFIX, namespace};
 use crate::ctr::Ctr;
@@ -24,34 +26,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-
-/// What a daemon may be asked to be.
-pub struct Options {
-    pub file_system: FileSystem,
-    /// The file is sparse: a disk takes what is written, not what it could hold.
-    pub disk_mib: u64,
-    /// containerd sees a unified cgroup hierarchy, whatever the machine has.
-    pub unified_cgroups: bool,
-    /// containerd serves the CRI as well, for `Pods`.
-    pub cri: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            file_system: FileSystem::Ext4,
-            disk_mib: 4096,
-            unified_cgroups: false,
-            cri: false,
-        }
-    }
-}
-
-impl Options {
-    pub fn start(&self) -> Result<Daemon> {
-        Daemon::start_with(self)
-    }
-}
 
 pub struct Daemon {
     folder: PathBuf,
@@ -70,11 +44,10 @@ impl Daemon {
 
     /// The same with containerd's root on another file system.
     pub fn start_on(file_system: FileSystem) -> Result<Self> {
-        let options = Options {
+        Self::start_with(&Options {
             file_system,
             ..Options::default()
-        };
-        options.start()
+        })
     }
 
     fn start_with(options: &Options) -> Result<Self> {
@@ -84,7 +57,7 @@ impl Daemon {
             .keep();
         // From here on the caretaker removes whatever there is, complete or not.
         let caretaker = Caretaker::of(&folder)?;
-        disk::mount_disk(&folder, options.file_system, options.disk_mib)?;
+        disk::mount_disk(&folder, options)?;
         disk::mount_run(&folder)?;
         write_files(&folder, options.cri)?;
         let process = spawn(&folder, options.unified_cgroups)?;
@@ -111,6 +84,11 @@ impl Daemon {
             Ok(UnixStream::connect(&socket).ok().map(drop))
         })
         .with_context(|| self.log())
+    }
+
+    /// containerd itself.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
     }
 
     pub fn ctr(&self) -> &Ctr {
