@@ -21,6 +21,7 @@ use super::staging::{StagedFile, Staging};
 use super::work::Work;
 use super::worker::{Worker, is_settled};
 use super::workers;
+use super::writeback::WriteBack;
 use super::writers::Writers;
 use crate::system::clock::Grain;
 use crate::system::signals;
@@ -51,6 +52,7 @@ pub struct Clone<'tree> {
     source: &'tree Tree,
     pub(super) replica: Replica,
     staging: Arc<Staging>,
+    write_back: WriteBack,
     pub(super) workers: Vec<Worker<'tree>>,
     pub(super) scan: Scan,
     pub(super) ledger: Ledger,
@@ -83,6 +85,7 @@ impl<'tree> Clone<'tree> {
         let worker = |number| Worker::new(number, source, upper, staging.clone(), memory);
         Ok(Self {
             source,
+            write_back: WriteBack::of(replica.tree())?,
             replica,
             workers: (0..count).map(worker).collect::<Result<_>>()?,
             staging,
@@ -156,6 +159,7 @@ impl<'tree> Clone<'tree> {
         for &(index, first) in &work.links {
             self.make(&ReadEntry::link(index, first))?;
         }
+        self.write_back.settle()?;
         let readers = self.workers.iter().map(|worker| &worker.reader);
         self.bytes += readers.map(|reader| reader.bytes).sum::<u64>();
         Ok(Pass {
@@ -213,11 +217,12 @@ impl<'tree> Clone<'tree> {
     /// Copies `files`, of which each thread takes so many at a time.
     fn copy_files(&mut self, work: &Work, files: &[usize], at_once: usize) -> Result<()> {
         let (scan, grain, ledger) = (&self.scan, self.grain, &self.ledger);
+        let write_back = &self.write_back;
         let check: &Check = &|| Ok(signals::check()?);
         let workers = &mut self.workers;
         let made = workers::with_each(workers, files.len(), at_once, |worker, range| {
-            let mut made = Vec::new();
-            let mut entries = Vec::new();
+            let (mut made, mut entries) = (Vec::new(), Vec::new());
+            let before = worker.reader.bytes;
             for &index in &files[range] {
                 check()?;
                 let has_copy = work.copies.contains_key(&index) && ledger.is_made(index);
@@ -227,6 +232,7 @@ impl<'tree> Clone<'tree> {
                 }
             }
             worker.write(scan, grain, &mut entries, &mut made)?;
+            write_back.wrote(worker.reader.bytes - before)?;
             Ok(made)
         })?;
         for (index, is_settled) in made.into_iter().flatten() {

@@ -24,6 +24,7 @@ mod update;
 mod work;
 mod worker;
 mod workers;
+mod writeback;
 mod writers;
 
 use std::path::Path;

@@ -13,6 +13,7 @@ mod changing;
 mod delegation;
 mod errors;
 mod kinds;
+mod max_pause;
 mod pass_through;
 mod point_in_time;
 mod regressions;

@@ -12,7 +12,7 @@ use std::io::Read;
 use std::process::{Command, Stdio};
 
 const REFERENCE: &str = "docker.io/library/reported:latest";
-const FIELDS: [&str; 18] = [
+const FIELDS: [&str; 19] = [
     "version",
     "result",
     "error",

@@ -26,6 +26,24 @@ fn a_file_made_again_within_one_second_of_whole_second_stamps_is_in_the_clone() 
     });
 }
 
+/// The names in a directory are read again only where its change time does not vouch for them.
+#[test]
+fn a_name_that_comes_within_one_second_of_its_directorys_listing_is_in_the_clone() {
+    let disk = disk(FileSystem::Ext4WholeSeconds);
+    for _ in 0..TRIES {
+        let place = Place::on(&disk);
+        let look = || fs::metadata(place.source()).unwrap().ctime();
+        wait_for_a_new_second();
+        fs::write(place.path("file"), "one").unwrap();
+        let before = look();
+        place.capture(|_| {}, |at| fs::write(at.join("new"), "two").unwrap());
+        if look() == before {
+            return;
+        }
+    }
+    panic!("{TRIES} times the change fell into a later second");
+}
+
 #[test]
 fn writes_in_quick_succession_are_in_the_clone() {
     for file_system in PROVEN {
