@@ -25,7 +25,7 @@ use tokio::runtime::Runtime;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
-pub use blob_writer::{BlobWriter, WrittenBlob};
+pub use blob_writer::WrittenBlob;
 pub use lease::Lease;
 pub use snapshots::OverlayMount;
 pub use tasks::{Task, TaskStatus};
