@@ -5,6 +5,7 @@
 
 mod archive;
 mod compress;
+mod deflate;
 mod entry;
 mod gzip;
 mod pipeline;
