@@ -12,11 +12,13 @@ use std::path::Path;
 const FILE: &str = "target/bench/frozen.svg";
 
 /// What one panel takes, and the room around its plot.
-const PANEL: (f64, f64) = (430.0, 330.0);
+const PANEL: (f64, f64) = (430.0, 350.0);
 const LEFT: f64 = 62.0;
 const RIGHT: f64 = 26.0;
-const TOP: f64 = 46.0;
+const TOP: f64 = 76.0;
 const BOTTOM: f64 = 44.0;
+/// From the name of one line to that of the next.
+const KEY: f64 = 120.0;
 
 const STYLE: &str = "\
 text{font:12px system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif;fill:#57606a}\
@@ -96,6 +98,9 @@ impl Panel {
             "<text class=\"title\" x=\"{LEFT}\" y=\"24\">{}</text>",
             self.title
         )?;
+        for (line, left) in self.lines.iter().zip([LEFT, LEFT + KEY]) {
+            line.draw_key(svg, left)?;
+        }
         let (right, bottom) = (PANEL.0 - RIGHT, PANEL.1 - BOTTOM);
         for decade in up.decades() {
             let y = up.place(decade);
@@ -136,6 +141,21 @@ impl Panel {
 }
 
 impl Line {
+    /// Its colour and name above the plot, from `left` on.
+    fn draw_key(&self, svg: &mut String, left: f64) -> Result {
+        let (class, name) = (self.class, self.name);
+        let (x, text) = (left + 5.0, left + 15.0);
+        writeln!(
+            svg,
+            "<circle class=\"{class}\" cx=\"{x}\" cy=\"42\" r=\"4\"/>"
+        )?;
+        writeln!(
+            svg,
+            "<text class=\"{class}\" x=\"{text}\" y=\"46\">{name}</text>"
+        )?;
+        Ok(())
+    }
+
     fn draw(&self, svg: &mut String, across: &Axis, up: &Axis) -> Result {
         let class = self.class;
         let places = self.points.iter();
@@ -161,12 +181,11 @@ impl Line {
                 seconds(time)
             )?;
         }
-        let (y, time) = (y - 12.0, seconds(self.points[self.points.len() - 1].1));
-        let label = format!("{} {time}", self.name);
+        let (x, y, time) = (x + 8.0, y - 12.0, self.points[self.points.len() - 1].1);
+        let time = seconds(time);
         writeln!(
             svg,
-            "<text class=\"{class}\" x=\"{:.1}\" y=\"{y:.1}\" text-anchor=\"end\">{label}</text>",
-            x + 8.0
+            "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"end\">{time}</text>"
         )?;
         Ok(())
     }
