@@ -79,8 +79,18 @@ pub fn mount_disk(folder: &Path, options: &Options) -> Result {
 pub fn mount_run(folder: &Path) -> Result {
     let target = folder.join("run");
     fs::create_dir(&target)?;
+    mount_tmpfs(&target, "mode=755")
+}
+
+/// A tmpfs with room for so much.
+pub fn mount_small(target: &Path, kib: u64) -> Result {
+    fs::create_dir_all(target)?;
+    mount_tmpfs(target, &format!("mode=711,size={kib}k"))
+}
+
+fn mount_tmpfs(target: &Path, options: &str) -> Result {
     let mut mount = Command::new("mount");
-    mount.args(["-t", "tmpfs", "-o", "mode=755", "freezeframe-test"]);
-    outcome(mount.arg(&target))?.succeeded()?;
+    mount.args(["-t", "tmpfs", "-o", options, "freezeframe-test"]);
+    outcome(mount.arg(target))?.succeeded()?;
     Ok(())
 }

@@ -13,6 +13,8 @@ pub struct Options {
     pub unified_cgroups: bool,
     /// containerd serves the CRI as well, for `Pods`.
     pub cri: bool,
+    /// containerd's records of what it holds are on a file system of their own, `Daemon::records`, with so much room.
+    pub records_kib: Option<u64>,
 }
 
 impl Default for Options {
@@ -23,6 +25,7 @@ impl Default for Options {
             inodes: None,
             unified_cgroups: false,
             cri: false,
+            records_kib: None,
         }
     }
 }
