@@ -13,6 +13,7 @@ use crate::arguments::CommitArguments;
 use crate::containerd::Containerd;
 use crate::delegate::{self, Delegation};
 use crate::direct::DirectCommit;
+use crate::freeze;
 use crate::log;
 use crate::passthrough::RealNerdctl;
 use crate::plan::{InspectFailed, Plan, Subject};
@@ -129,6 +130,7 @@ impl Commit<'_> {
             (scene, _) => scene?,
         };
         self.report.container_id = Some(scene.subject.id.clone());
+        freeze::clean_up_after_the_dead(&scene.containerd, &scene.subject)?;
         match (strategy, real) {
             (Strategy::Fallback, Some(real)) => self.fall_back(&mut scene, &real),
             (strategy, real) => self.carry_out(&scene, real.as_ref(), strategy),

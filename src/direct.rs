@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use crate::arguments::CommitArguments;
 use crate::capture::{Capture, Captured};
 use crate::containerd::{Containerd, Lease, OverlayMount};
-use crate::freeze::{Cgroup, Freezer};
+use crate::freeze::Freezer;
 use crate::image::{Image, Parts};
 use crate::layer::{self, Layer};
 use crate::locks::Locks;
@@ -59,7 +59,7 @@ impl DirectCommit<'_> {
             pause: arguments.pause,
             max_pause,
             reserve,
-            freezer: &|pid| self.freezer(pid),
+            freezer: &|pid| Freezer::of_container(containerd, subject, pid),
         }
         .run(stages)?;
         drop(locks);
@@ -102,19 +102,6 @@ impl DirectCommit<'_> {
             "the new snapshot's upper directory {upper} is not empty"
         );
         Ok(overlay)
-    }
-
-    /// What freezes the container whose first process is `pid`.
-    fn freezer(&self, pid: u32) -> Result<Freezer> {
-        let subject = self.subject;
-        let cgroup = Cgroup::of_container(pid, &subject.id, subject.cgroups_path())?;
-        Ok(match cgroup {
-            Some(cgroup) => Freezer::Cgroup(cgroup),
-            None => Freezer::Task {
-                containerd: self.containerd.clone(),
-                container: subject.id.clone(),
-            },
-        })
     }
 }
 

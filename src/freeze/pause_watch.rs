@@ -99,7 +99,7 @@ impl PauseWatch {
     }
 
     /// The real nerdctl has ended so, or was never started. What it has started may hold the pipe open still.
-    pub fn end(self, status: Option<ExitStatus>) {
+    pub fn end(mut self, status: Option<ExitStatus>) {
         if status.is_some_and(was_killed) {
             self.watchdog.leave(PATIENCE);
         } else {
