@@ -30,10 +30,12 @@ impl OverlayMount {
             return None;
         }
         let value = |name: &str| {
-            mount
-                .options
-                .iter()
-                .find_map(|option| option.strip_prefix(name)?.strip_prefix('='))
+            let mut options = mount.options.iter();
+            options.find_map(|option| option.strip_prefix(name)?.strip_prefix('='))
+        };
+        let is_directory = |option: &String| {
+            let name = option.split_once('=').map(|(name, _)| name);
+            matches!(name, Some("lowerdir" | "upperdir" | "workdir"))
         };
         Some(Self {
             upper: value("upperdir")?.into(),
@@ -41,7 +43,7 @@ impl OverlayMount {
             flags: mount
                 .options
                 .iter()
-                .filter(|option| !option.contains("dir="))
+                .filter(|option| !is_directory(option))
                 .cloned()
                 .collect(),
         })
@@ -142,6 +144,9 @@ mod tests {
         let overlay = OverlayMount::of(&[mount("overlay", &options)]).unwrap();
         assert_eq!(overlay.upper, PathBuf::from("/u"));
         assert_eq!(overlay.flags, ["index=off"]);
+        let options = ["redirect_dir=on", "workdir=/w", "upperdir=/u"];
+        let overlay = OverlayMount::of(&[mount("overlay", &options)]).unwrap();
+        assert_eq!(overlay.flags, ["redirect_dir=on"]);
         assert_eq!(OverlayMount::of(&[mount("fuse3.overlay", &options)]), None);
         assert_eq!(
             OverlayMount::of(&[mount("overlay", &["lowerdir=/a:/b"])]),
