@@ -6,6 +6,7 @@
 //! names); both may catch a file too many, which costs a copy and no more.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -40,11 +41,14 @@ impl Writers {
             && (self.inodes.contains(&signature.inode) || self.names.contains(name))
     }
 
-    /// `proc_pid_maps(5)`: `ADDRESS PERMISSIONS OFFSET DEVICE INODE PATH`.
     fn look_at_mappings(&mut self, process: u32) {
-        let Ok(maps) = fs::read(format!("/proc/{process}/maps")) else {
-            return;
-        };
+        if let Ok(maps) = fs::read(format!("/proc/{process}/maps")) {
+            self.add_mappings(&maps);
+        }
+    }
+
+    /// `proc_pid_maps(5)`: `ADDRESS PERMISSIONS OFFSET DEVICE INODE PATH`.
+    pub fn add_mappings(&mut self, maps: &[u8]) {
         for line in maps.split(|byte| *byte == b'\n') {
             let mut fields = line.splitn(6, |byte| *byte == b' ');
             let permissions = fields.nth(1).unwrap_or_default();
@@ -56,8 +60,10 @@ impl Writers {
                 .and_then(|field| std::str::from_utf8(field).ok());
             let inode = inode.and_then(|field| field.parse::<u64>().ok());
             self.inodes.extend(inode.filter(|inode| *inode != 0));
-            let path = unescape(fields.next().unwrap_or_default().trim_ascii_start());
-            self.add_name(Path::new(&path));
+            let path = fields.next().unwrap_or_default().trim_ascii_start();
+            self.add_name(Path::new(&unescape(path)));
+            // Line ends alone are escaped there: a name may have what looks like an escape.
+            self.add_name(Path::new(OsStr::from_bytes(path)));
         }
     }
 
@@ -72,9 +78,8 @@ impl Writers {
             if !is_direct_and_writable(&information) {
                 continue;
             }
-            // The kernel tells the inode since 5.14; asking the file itself could wait for a process that is frozen.
-            let inode = field(&information, "ino:").and_then(|inode| inode.parse::<u64>().ok());
-            self.inodes.extend(inode);
+            // The kernel tells it since 5.14; asking the file itself could wait for a process that is frozen.
+            self.inodes.extend(inode(&information));
             let link = format!("/proc/{process}/fd/{}", descriptor.file_name().display());
             if let Ok(target) = fs::read_link(&link) {
                 self.add_name(&target);
@@ -97,10 +102,40 @@ fn field<'a>(information: &'a str, name: &str) -> Option<&'a str> {
         .map(str::trim)
 }
 
+pub fn inode(information: &str) -> Option<u64> {
+    field(information, "ino:")?.parse().ok()
+}
+
 /// The open flags are an octal number.
-fn is_direct_and_writable(information: &str) -> bool {
+pub fn is_direct_and_writable(information: &str) -> bool {
     let flags = field(information, "flags:")
         .and_then(|flags| i32::from_str_radix(flags, 8).ok())
         .unwrap_or(0);
     flags & libc::O_DIRECT != 0 && flags & libc::O_ACCMODE != libc::O_RDONLY
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(maps: &[u8]) -> Vec<String> {
+        let mut writers = Writers::default();
+        writers.add_mappings(maps);
+        let names = writers.names.iter();
+        let mut names: Vec<_> = names
+            .map(|name| String::from_utf8_lossy(name).into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn names_in_maps_are_found_as_they_are_and_without_the_escapes_of_line_ends() {
+        let line = |path: &str| format!("7f00-7f01 rw-s 00000000 08:01 12      {path}\n");
+        assert_eq!(names(line("/d/a b").as_bytes()), ["a b"]);
+        assert_eq!(names(line("/d/a\\012b").as_bytes()), ["a\nb", "a\\012b"]);
+        assert!(names(line("/d/a\\040b").as_bytes()).contains(&"a\\040b".to_owned()));
+        assert!(names(line("").as_bytes()).is_empty());
+        assert!(names(b"7f00-7f01 rw-p 00000000 08:01 12 /d/a\n").is_empty());
+    }
 }

@@ -43,7 +43,8 @@ pub fn mounts_of(pid: u32) -> io::Result<Vec<MountEntry>> {
         .collect())
 }
 
-fn parse(line: &[u8]) -> Option<MountEntry> {
+/// Reads one line; `None` for one that is none.
+pub fn parse(line: &[u8]) -> Option<MountEntry> {
     let mut fields = line.split(|byte| *byte == b' ');
     let root = fields.nth(3)?;
     let mount_point = fields.next()?;
@@ -71,8 +72,12 @@ pub fn unescape(text: &[u8]) -> OsString {
 }
 
 fn octal(text: &[u8]) -> Option<u8> {
-    let digits = std::str::from_utf8(text.get(..3)?).ok()?;
-    u8::from_str_radix(digits, 8).ok()
+    let digits = text.get(..3)?;
+    // Rust would take a sign as well.
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()
 }
 
 #[cfg(test)]
