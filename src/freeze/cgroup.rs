@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -34,6 +34,14 @@ impl Version {
             .into_iter()
             .find(|version| version.name() == name)
     }
+
+    /// What `freezer.state`, or `cgroup.events`, holds.
+    pub fn says_frozen(self, text: &str) -> bool {
+        match self {
+            Self::One => text.trim() == "FROZEN",
+            Self::Two => text.lines().any(|line| line == "frozen 1"),
+        }
+    }
 }
 
 /// A container's cgroup in the hierarchy that freezes.
@@ -48,20 +56,35 @@ impl Cgroup {
     /// specification's `cgroupsPath` or the container's ID names, since a systemd inside moves its process further down.
     /// `None` where no freezer can be reached.
     pub fn of_container(pid: u32, id: &str, cgroups_path: Option<&str>) -> Result<Option<Self>> {
-        let Some((version, mount, path)) = freezer_path(pid)? else {
+        let mounts = mounts_of(std::process::id()).context("reading our mounts")?;
+        let Ok(membership) = fs::read_to_string(format!("/proc/{pid}/cgroup")) else {
+            // It has ended.
             return Ok(None);
         };
-        let found = own_part(&path, id, cgroups_path).filter(|found| found.parent().is_some());
-        let Some(found) = found else {
-            return Ok(None);
-        };
-        let below_mount = found.strip_prefix(&mount.root).unwrap_or(found);
-        let below_mount = below_mount.strip_prefix("/").unwrap_or(below_mount);
-        let cgroup = Self {
-            version,
-            directory: mount.mount_point.join(below_mount),
-        };
-        Ok(cgroup.state_file().exists().then_some(cgroup))
+        let named = Self::named(&mounts, &membership, id, cgroups_path);
+        Ok(named.filter(|cgroup| cgroup.state_file().exists()))
+    }
+
+    /// The one that these mounts and the process's `membership` (cgroups(7)) tell of, whether it exists or not: in version
+    /// 1 where its freezer is mounted, as runc uses that one then.
+    pub fn named(
+        mounts: &[MountEntry],
+        membership: &str,
+        id: &str,
+        cgroups_path: Option<&str>,
+    ) -> Option<Self> {
+        let version = [Version::One, Version::Two].into_iter().find(|version| {
+            let is_mounted = mounts.iter().any(|mount| is_freezing(mount, *version));
+            is_mounted && path_in(membership, *version).is_some()
+        })?;
+        let path = Path::new(path_in(membership, version)?);
+        let own = own_part(path, id, cgroups_path).filter(|own| own.parent().is_some())?;
+        let mut shown = mounts
+            .iter()
+            .filter(|mount| is_freezing(mount, version))
+            .filter_map(|mount| Some(mount.mount_point.join(below(own, &mount.root)?)));
+        let directory = shown.next()?;
+        Some(Self { version, directory })
     }
 
     /// Freezes every process in and below the cgroup; gives up, thawing, when `bound` has passed.
@@ -116,10 +139,7 @@ impl Cgroup {
             Err(error) if is_gone(&error) => return Ok(false),
             text => text?,
         };
-        Ok(match self.version {
-            Version::One => text.trim() == "FROZEN",
-            Version::Two => text.lines().any(|line| line == "frozen 1"),
-        })
+        Ok(self.version.says_frozen(&text))
     }
 
     /// The processes in and below the cgroup.
@@ -162,23 +182,12 @@ fn is_gone(error: &anyhow::Error) -> bool {
     matches!(code, Some(nix::libc::ENOENT | nix::libc::ENODEV))
 }
 
-/// The hierarchy with a freezer that `pid` is in: version 1 where its freezer is mounted, as runc uses that one then.
-fn freezer_path(pid: u32) -> Result<Option<(Version, MountEntry, PathBuf)>> {
-    let mounts = mounts_of(std::process::id()).context("reading our mounts")?;
-    let Ok(membership) = fs::read_to_string(format!("/proc/{pid}/cgroup")) else {
-        // It has ended.
-        return Ok(None);
-    };
-    let hierarchies = [Version::One, Version::Two].into_iter();
-    let found = hierarchies.filter_map(|version| {
-        let path = Path::new(path_in(&membership, version)?).to_owned();
-        // A part of the hierarchy may be mounted elsewhere as well.
-        let shows =
-            |mount: &&MountEntry| is_freezing(mount, version) && path.starts_with(&mount.root);
-        let mount = mounts.iter().find(shows)?.clone();
-        Some((version, mount, path))
-    });
-    Ok(found.into_iter().next())
+/// The path from a mount of the hierarchy to a cgroup. `None` where that mount does not show it: a part of the hierarchy may
+/// be mounted, and what is outside of our cgroup namespace begins with `/..`.
+fn below<'a>(cgroup: &'a Path, root: &Path) -> Option<&'a Path> {
+    let below = cgroup.strip_prefix(root).ok()?;
+    let stays = |part| matches!(part, Component::Normal(_));
+    below.components().all(stays).then_some(below)
 }
 
 fn is_freezing(mount: &MountEntry, version: Version) -> bool {
@@ -205,7 +214,8 @@ fn path_in(membership: &str, version: Version) -> Option<&str> {
 /// may give them the same name; else by the ID from the process up, as the name of a namespace may be that of a container.
 fn own_part<'a>(path: &'a Path, id: &str, cgroups_path: Option<&str>) -> Option<&'a Path> {
     let ancestors: Vec<&Path> = path.ancestors().collect();
-    let expected = cgroups_path.map(path_below_hierarchy);
+    let expected = cgroups_path.filter(|path| !path.trim_matches('/').is_empty());
+    let expected = expected.map(path_below_hierarchy);
     let is_expected = |ancestor: &&&Path| {
         expected
             .as_deref()
@@ -224,11 +234,16 @@ fn own_part<'a>(path: &'a Path, id: &str, cgroups_path: Option<&str>) -> Option<
 fn path_below_hierarchy(cgroups_path: &str) -> String {
     let parts: Vec<&str> = cgroups_path.split(':').collect();
     match parts[..] {
+        // runc makes a slice where the name asks for one.
+        [_, _, name] if Path::new(name).extension() == Some("slice".as_ref()) => name.to_owned(),
         [_, "", name] => format!("{name}.scope"),
         [_, prefix, name] => format!("{prefix}-{name}.scope"),
         _ => cgroups_path.trim_start_matches('/').to_owned(),
     }
 }
+
+#[cfg(test)]
+mod recorded;
 
 #[cfg(test)]
 mod tests {
