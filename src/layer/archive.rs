@@ -14,6 +14,7 @@ use tar::{Builder, EntryType};
 
 use super::entry::Entry;
 use crate::capture::directory::WHITEOUT_PREFIX;
+use super::size;
 use crate::capture::material::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE};
 use crate::capture::scan::{Node, ROOT, Scan};
 use crate::capture::signature::Kind;
@@ -28,6 +29,7 @@ const CAPABILITY_RECORD: &str = "SCHILY.xattr.security.capability";
 /// Writes the entries of `tree` to `sink`; returns how many.
 pub fn write(tree: &Tree, sink: &mut dyn Write) -> Result<u64> {
     let scan = Scan::of(tree, &|| Ok(signals::check()?))?;
+    size::check(tree, &scan)?;
     let mut archive = Archive {
         tree,
         scan: &scan,

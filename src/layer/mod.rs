@@ -3,12 +3,13 @@
 //! Written from the clone, which nobody else can touch, so that no file can grow or shrink under it. Every byte is read
 //! once; it is hashed on both sides of the compressor and streamed, and nothing of it is kept here.
 
-mod archive;
+pub mod archive;
 mod compress;
 mod deflate;
 mod entry;
 mod gzip;
 mod pipeline;
+mod size;
 
 use std::collections::HashMap;
 

@@ -1,0 +1,68 @@
+//! The size of a layer before it is compressed. Holes are zeros in it, so a sparse file may make it endless.
+
+use std::collections::HashSet;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::capture::scan::Scan;
+use crate::capture::signature::Kind;
+use crate::system::text::printable;
+use crate::system::tree::Tree;
+
+/// Beyond this, in sizes of the disk that the tree is on, no compression by the file system and no sharing of extents
+/// explains it: those are holes that somebody made.
+const MOST_DISKS: u64 = 16;
+
+/// # Errors
+/// The files are so large, by what they say, that nobody could unpack the layer.
+pub fn check(tree: &Tree, scan: &Scan) -> Result<()> {
+    let stat = rustix::fs::fstatvfs(tree.root()).context("asking for the size of the disk")?;
+    let disk = stat.f_blocks.saturating_mul(stat.f_frsize);
+    let mut seen = HashSet::new();
+    let files = scan.entries().filter(|index| {
+        let node = scan.node(*index);
+        node.kind() == Kind::File && (!node.has_other_links() || seen.insert(node.signature.inode))
+    });
+    let size = |index: usize| scan.node(index).signature.size();
+    let (mut all, mut largest) = (0_u64, None);
+    for index in files {
+        all = all.saturating_add(size(index));
+        largest = largest
+            .filter(|other| size(*other) >= size(index))
+            .or(Some(index));
+    }
+    let name = largest.map(|index| printable(&scan.path(index)));
+    ensure!(
+        all / MOST_DISKS <= disk,
+        "the container's files claim {} GB, on a disk of {} GB: a layer holds the holes of sparse files as zeros, and nobody \
+         could unpack it; remove or shorten them (the largest is /{}), or keep them in a volume",
+        all / 1_000_000_000,
+        disk / 1_000_000_000,
+        name.unwrap_or_default()
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::FileExt;
+
+    use harness::{Disk, FileSystem};
+
+    use super::*;
+    use crate::layer::archive;
+
+    #[test]
+    fn a_sparse_file_that_nobody_could_unpack_is_named() {
+        let disk = Disk::new(FileSystem::Xfs).unwrap();
+        let tree = Tree::open(disk.path()).unwrap();
+        let write = || archive::write(&tree, &mut std::io::sink());
+        let file = File::create(disk.path().join("sparse")).unwrap();
+        file.write_all_at(b"data", 5 << 20).unwrap();
+        assert_eq!(write().unwrap(), 1);
+        file.set_len(1 << 62).unwrap();
+        let refusal = write().err().unwrap().to_string();
+        assert!(refusal.contains("the largest is /sparse"), "{refusal}");
+    }
+}
