@@ -25,7 +25,7 @@ mod work;
 mod worker;
 mod workers;
 mod writeback;
-mod writers;
+pub mod writers;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

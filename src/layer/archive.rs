@@ -13,8 +13,8 @@ use anyhow::{Context, Result};
 use tar::{Builder, EntryType};
 
 use super::entry::Entry;
-use crate::capture::directory::WHITEOUT_PREFIX;
 use super::size;
+use crate::capture::directory::WHITEOUT_PREFIX;
 use crate::capture::material::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE};
 use crate::capture::scan::{Node, ROOT, Scan};
 use crate::capture::signature::Kind;

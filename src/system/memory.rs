@@ -1,4 +1,5 @@
-//! Memory for tests: a file's shared mapping, and a buffer that a write waits for in its midst.
+//! Memory for tests: a file's shared mapping, a buffer that a write waits for in its midst, and one of a write that the
+//! kernel goes on with by itself.
 
 use std::fs::File;
 use std::io;
@@ -129,6 +130,67 @@ fn withhold(start: u64, length: u64) -> io::Result<OwnedFd> {
         checked(libc::ioctl(raw, UFFDIO_REGISTER as _, &mut range).into())?;
     }
     Ok(descriptor)
+}
+
+/// An asynchronous write, under way until its device has done it. The file is open for direct writing.
+pub struct AsynchronousWrite {
+    context: libc::c_ulong,
+    memory: Memory,
+}
+
+impl AsynchronousWrite {
+    /// Has the kernel write `length` bytes of `byte` at the file's beginning, with `io_submit(2)` and the layout of
+    /// `linux/aio_abi.h` (on little-endian machines).
+    pub fn submit(file: &File, length: usize, byte: u8) -> io::Result<Self> {
+        const PWRITE: u64 = 1;
+        let memory = Memory::map(length, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1)?;
+        // SAFETY: within the mapping.
+        unsafe { ptr::write_bytes(memory.address, byte, length) };
+        let mut context: libc::c_ulong = 0;
+        // SAFETY: it writes one number there.
+        checked(unsafe { libc::syscall(libc::SYS_io_setup, 1, &raw mut context) })?;
+        let write = Self { context, memory };
+        let descriptor = u64::try_from(file.as_raw_fd()).map_err(io::Error::other)?;
+        let (start, length) = (write.memory.address as u64, length as u64);
+        let mut request = [0, 0, PWRITE | descriptor << 32, start, length, 0, 0, 0_u64];
+        let requests = [&raw mut request];
+        // SAFETY: one request of that layout; the memory that it names stays until `io_destroy` has waited for it.
+        checked(unsafe { libc::syscall(libc::SYS_io_submit, context, 1, requests.as_ptr()) })?;
+        Ok(write)
+    }
+
+    /// Waits for so long for the device to have done it; says whether it has.
+    pub fn is_done_within(&self, seconds: i64) -> io::Result<bool> {
+        let mut event = [0_i64; 4];
+        let mut patience = [seconds, 0];
+        let (event_at, patience_at) = (&raw mut event, &raw mut patience);
+        // SAFETY: room for the one event and its time, both of 64-bit numbers.
+        let count = checked(unsafe {
+            libc::syscall(
+                libc::SYS_io_getevents,
+                self.context,
+                1,
+                1,
+                event_at,
+                patience_at,
+            )
+        })?;
+        match (count, usize::try_from(event[2])) {
+            (0, _) => Ok(false),
+            (_, Ok(written)) if written == self.memory.length => Ok(true),
+            _ => Err(io::Error::other(format!(
+                "the write ended with {}",
+                event[2]
+            ))),
+        }
+    }
+}
+
+impl Drop for AsynchronousWrite {
+    fn drop(&mut self) {
+        // SAFETY: made by `submit`; it waits for what is under way, so nobody reads the memory any more.
+        unsafe { libc::syscall(libc::SYS_io_destroy, self.context) };
+    }
 }
 
 fn checked(answer: libc::c_long) -> io::Result<libc::c_long> {

@@ -4,10 +4,13 @@
 //! each is about. Every file system on which equal signatures are relied on is a disk of its own. Needs root.
 
 mod changes;
+mod direct;
 mod grain;
+mod hostile;
 mod in_flight;
 mod mapping;
 mod moves;
+mod outside;
 mod place;
 mod random;
 mod writers;

@@ -56,6 +56,17 @@ impl Place {
         self.source().join(name)
     }
 
+    pub fn replica(&self) -> PathBuf {
+        self.folder.join("clone")
+    }
+
+    /// A folder beside the source.
+    pub fn make_folder(&self, name: &str) -> PathBuf {
+        let path = self.folder.join(name);
+        fs::create_dir(&path).unwrap();
+        path
+    }
+
     /// Waits until an entry is so old that its copy settles it: else it counts as changed, whatever happens to it.
     pub fn let_it_grow_old(&self, name: &str) {
         let changed = self.changed(name);
@@ -102,9 +113,23 @@ impl Place {
             compared: delta.compared,
         };
         clone.apply(delta).unwrap();
+        self.complete(clone);
+        read
+    }
+
+    /// As without a pause: passes until nothing changes any more, and compares.
+    pub fn finish_unpaused(&self, mut clone: Clone) {
+        wait_until("a pass without a change", BOUND, || {
+            Ok((clone.pass(&[])?.changed == 0).then_some(()))
+        })
+        .unwrap();
+        self.complete(clone);
+    }
+
+    /// Compares what the clone is with what the source is.
+    pub fn complete(&self, clone: Clone) {
         clone.complete().unwrap();
         self.assert_same();
-        read
     }
 
     /// All stages, with a change after the first scan and one after the copy.
@@ -124,7 +149,7 @@ impl Place {
     }
 
     fn assert_same(&self) {
-        let clone = self.folder.join("clone");
+        let clone = self.replica();
         let (wanted, found) = (layer_tree(&self.source()), layer_tree(&clone));
         wanted.assert_same(&found, "the source (first) and its clone");
         assert_eq!(opaque(&self.source()), opaque(&clone), "opaque directories");

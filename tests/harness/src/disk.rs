@@ -16,6 +16,10 @@ pub struct Disk {
 
 impl Disk {
     pub fn new(file_system: FileSystem) -> Result<Self> {
+        Self::of_size(file_system, MIB)
+    }
+
+    pub fn of_size(file_system: FileSystem, mib: u64) -> Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix(FOLDER_PREFIX)
             .tempdir()?
@@ -26,7 +30,7 @@ impl Disk {
             &folder,
             &Options {
                 file_system,
-                disk_mib: MIB,
+                disk_mib: mib,
                 ..Options::default()
             },
         )?;
