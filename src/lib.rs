@@ -13,6 +13,8 @@ mod delegate;
 mod digest;
 mod direct;
 mod freeze;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod image;
 mod layer;
 mod locks;

@@ -132,7 +132,7 @@ fn is_stream(path: &Path) -> bool {
     is_other || is_ours(io::stdout().as_fd()) || is_ours(io::stderr().as_fd())
 }
 
-fn directory_of(path: &Path) -> &Path {
+pub fn directory_of(path: &Path) -> &Path {
     let parent = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());

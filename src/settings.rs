@@ -1,7 +1,7 @@
 //! What nerdctl would use where nothing is typed: the environment, nerdctl.toml, the defaults, in this order; and what
 //! freezeframe's own variables say.
 
-mod nerdctl_toml;
+pub mod nerdctl_toml;
 mod reserve;
 
 use std::env;
@@ -141,7 +141,7 @@ impl Settings {
     }
 }
 
-fn socket_path(address: &str) -> Result<PathBuf> {
+pub fn socket_path(address: &str) -> Result<PathBuf> {
     let path = address.strip_prefix("unix://").unwrap_or(address);
     ensure!(!path.contains("://"), "invalid address {}", quoted(address));
     Ok(path.into())
@@ -158,7 +158,7 @@ fn check_cgroup_manager(name: &str) -> Result<()> {
 
 /// A namespace is a directory's name to nerdctl (pkg/internal/filesystem), and an identifier to containerd
 /// (pkg/identifiers): letters and digits, joined by single dots, dashes and underscores.
-fn check_namespace(name: &str) -> Result<()> {
+pub fn check_namespace(name: &str) -> Result<()> {
     let path_problem = if name.len() > LONGEST_PATH_COMPONENT {
         Some("path component must be shorter than 256 characters".to_owned())
     } else if name.trim().is_empty() {

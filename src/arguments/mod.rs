@@ -8,7 +8,7 @@ pub mod duration;
 mod flags;
 mod integer;
 mod pflag;
-mod reference;
+pub mod reference;
 mod subcommand;
 
 use std::ffi::{OsStr, OsString};

@@ -154,7 +154,7 @@ impl Freezer {
     }
 
     /// As words of a command line, for the watchdog.
-    fn description(&self) -> Vec<OsString> {
+    pub fn description(&self) -> Vec<OsString> {
         match self {
             Self::Cgroup(Cgroup { version, directory }) => {
                 vec![version.name().into(), directory.into()]
@@ -171,7 +171,8 @@ impl Freezer {
         }
     }
 
-    fn from_description(words: &[OsString]) -> Result<Self> {
+    /// The freezer that these words describe.
+    pub fn from_description(words: &[OsString]) -> Result<Self> {
         let text = |word: &OsString| word.to_string_lossy().into_owned();
         if let [kind, directory] = words
             && let Some(version) = Version::named(&text(kind))

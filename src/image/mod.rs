@@ -2,7 +2,7 @@
 //!
 //! Until the record exists nothing but the lease owns any of it.
 
-mod changes;
+pub mod changes;
 mod config;
 mod manifest;
 

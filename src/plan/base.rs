@@ -4,7 +4,7 @@
 //! looked for where the image record leads; where the record is gone or was moved, where containerd's labels lead, below
 //! what the record has become (the container may have been committed to it), and last in all of the content store.
 
-mod search;
+pub mod search;
 
 use anyhow::{Result, bail};
 use oci_spec::image::Descriptor;
@@ -62,12 +62,7 @@ impl BaseImage {
 
     /// The variables that its containers start with.
     pub fn environment(&self) -> Environment {
-        let variables = self.config.pointer("/config/Env").and_then(Value::as_array);
-        let variables = variables.into_iter().flatten().filter_map(Value::as_str);
-        let pairs = variables.map(|variable| variable.split_once('=').unwrap_or((variable, "")));
-        pairs
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect()
+        variables(&self.config)
     }
 
     /// What an image on top of this one lacks, and how to get it, for whoever makes one; `name` is this image's.
@@ -90,4 +85,14 @@ impl BaseImage {
             .into_iter()
             .all(|name| self.config.get(name).and_then(Value::as_str) == parts.next())
     }
+}
+
+/// The variables in a configuration.
+pub fn variables(config: &Value) -> Environment {
+    let variables = config.pointer("/config/Env").and_then(Value::as_array);
+    let variables = variables.into_iter().flatten().filter_map(Value::as_str);
+    let pairs = variables.map(|variable| variable.split_once('=').unwrap_or((variable, "")));
+    pairs
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }

@@ -1,7 +1,7 @@
 //! The plan: made once, before anything is touched. Direct, with all that a direct commit needs to know, or delegate,
 //! with the reason. What fails after the plan is an error, never another plan.
 
-mod base;
+pub mod base;
 mod overlay;
 mod resolve;
 

@@ -71,6 +71,11 @@ impl ConfigurationFile {
                 path.display()
             )
         })?;
+        Self::parse(path, &text)
+    }
+
+    /// Reads the `text` of the file at `path`.
+    pub fn parse(path: PathBuf, text: &str) -> Result<Self> {
         let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
             anyhow!("{}: toml: {}", failure(&path), error.message())
         })?;

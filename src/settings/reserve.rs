@@ -38,7 +38,8 @@ impl Reserve {
         })
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// `None` for what is neither.
+    pub fn parse(text: &str) -> Option<Self> {
         if let Some(percent) = text.strip_suffix('%') {
             let percent = number(percent)?;
             return u8::try_from(percent)

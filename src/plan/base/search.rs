@@ -146,11 +146,11 @@ impl Search<'_> {
     }
 }
 
-fn digest_of(descriptor: &Value) -> Option<String> {
+pub fn digest_of(descriptor: &Value) -> Option<String> {
     Some(descriptor.get("digest")?.as_str()?.to_owned())
 }
 
-fn diff_ids(config: &Value) -> Vec<&str> {
+pub fn diff_ids(config: &Value) -> Vec<&str> {
     let ids = config.pointer("/rootfs/diff_ids").and_then(Value::as_array);
     ids.into_iter()
         .flatten()
@@ -159,7 +159,7 @@ fn diff_ids(config: &Value) -> Vec<&str> {
 }
 
 /// How many of the layers, from the lowest, make the chain ID `chain`.
-fn depth_of(chain: &str, diff_ids: &[&str]) -> Option<usize> {
+pub fn depth_of(chain: &str, diff_ids: &[&str]) -> Option<usize> {
     let mut below: Option<String> = None;
     diff_ids.iter().zip(1..).find_map(|(id, depth)| {
         let next = chain_id(below.as_deref(), id);
@@ -170,7 +170,7 @@ fn depth_of(chain: &str, diff_ids: &[&str]) -> Option<usize> {
 }
 
 /// Takes the layers above `depth` out of a configuration, with the steps of history that made them.
-fn truncate(config: &mut Value, depth: usize) {
+pub fn truncate(config: &mut Value, depth: usize) {
     if let Some(Value::Array(ids)) = config.pointer_mut("/rootfs/diff_ids") {
         ids.truncate(depth);
     }
