@@ -3,11 +3,13 @@
 //! It measures from within how long its container stood still (`heartbeat`),
 //! writes files that keep a law at every instant (`write-law`, checked on any tree
 //! by `check-law`), makes load (`churn`, `append-logs`, `big`, `spin`) and files to
-//! measure with (`files`), and changes things one step after the other (`overwrite`,
-//! `relink`). Linked statically, as the image has no C library.
+//! measure with (`files`), changes things one step after the other (`overwrite`,
+//! `relink`), and makes trees that nobody likes to walk (`swap`, `deep`, `names`).
+//! Linked statically, as the image has no C library.
 
 mod files;
 mod heartbeat;
+mod hostile;
 mod law;
 mod load;
 mod mapping;
@@ -27,7 +29,10 @@ const USAGE: &str = "usage: probe heartbeat FILE
        probe append-logs DIR COUNT
        probe big FILE MIB
        probe overwrite FILE MIB
-       probe relink DIR COUNT";
+       probe relink DIR COUNT
+       probe swap DIR
+       probe deep DIR LEVELS
+       probe names DIR COUNT";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -57,6 +62,9 @@ fn run(words: &[&str]) -> io::Result<()> {
         ["big", file, mib] => load::big(Path::new(file), number(mib)?),
         ["overwrite", file, mib] => steps::overwrite(Path::new(file), number(mib)?),
         ["relink", directory, count] => steps::relink(Path::new(directory), number(count)?),
+        ["swap", directory] => hostile::swap(Path::new(directory)),
+        ["deep", directory, levels] => hostile::deep(Path::new(directory), number(levels)?),
+        ["names", directory, count] => hostile::names(Path::new(directory), number(count)?),
         _ => Err(io::Error::other(USAGE)),
     }
 }

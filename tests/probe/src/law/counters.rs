@@ -1,4 +1,5 @@
-//! Counters across 64 files, stored by `pwrite` or through shared mappings.
+//! Counters across 64 files, stored by `pwrite`, with or without a detour through memory,
+//! or through shared mappings.
 //!
 //! Every file has two cells, its first and its last word. A round stores its number
 //! in all 128 cells, in order. So at every instant the cells never rise along the
@@ -9,7 +10,7 @@ use super::{BREATH, Writer, read, violation};
 use crate::mapping;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -19,6 +20,8 @@ const FILES: usize = 64;
 /// A few pages, so that the two cells of a file lie on different ones.
 const LENGTH: u64 = 16 << 10;
 const LAST_CELL: u64 = LENGTH - 8;
+/// No disk has larger ones.
+const BLOCK: usize = 4096;
 
 pub fn written(directory: &Path, step: Duration) -> io::Result<Writer> {
     let files = create(directory)?;
@@ -34,6 +37,35 @@ pub fn written(directory: &Path, step: Duration) -> io::Result<Writer> {
         Ok(())
     }))
 }
+
+/// Past the page cache, a block for each cell.
+pub fn direct(directory: &Path, step: Duration) -> io::Result<Writer> {
+    create(directory)?;
+    let open = |index| {
+        let mut options = File::options();
+        let options = options.write(true).custom_flags(libc::O_DIRECT);
+        options.open(path(directory, index))
+    };
+    let files = (0..FILES).map(open).collect::<io::Result<Vec<_>>>()?;
+    Ok(Box::new(move || {
+        let mut block = Block([0; BLOCK]);
+        for round in 1_u64.. {
+            for file in &files {
+                block.0[..8].copy_from_slice(&round.to_le_bytes());
+                file.write_all_at(&block.0, 0)?;
+                pause(step);
+                block.0[BLOCK - 8..].copy_from_slice(&round.to_le_bytes());
+                file.write_all_at(&block.0, LENGTH - BLOCK as u64)?;
+            }
+            thread::sleep(BREATH);
+        }
+        Ok(())
+    }))
+}
+
+/// Direct I/O wants it aligned as the disk's blocks are.
+#[repr(align(4096))]
+struct Block([u8; BLOCK]);
 
 pub fn mapped(directory: &Path, step: Duration) -> io::Result<Writer> {
     let files = create(directory)?;

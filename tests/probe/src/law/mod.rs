@@ -31,6 +31,7 @@ pub fn write(directory: &Path) -> io::Result<()> {
         counters::written(&at("written-slowly"), STEP)?,
         counters::mapped(&at("mapped"), Duration::ZERO)?,
         counters::mapped(&at("mapped-slowly"), STEP)?,
+        counters::direct(&at("direct"), STEP)?,
         renamed::writer(&at("renamed"))?,
         lines::logs_writer(&at("logs"))?,
         lines::rotated_writer(&at("rotated"))?,
@@ -53,6 +54,7 @@ pub fn check(directory: &Path) -> io::Result<()> {
     counters::check(&at("written-slowly"))?;
     counters::check(&at("mapped"))?;
     counters::check(&at("mapped-slowly"))?;
+    counters::check(&at("direct"))?;
     renamed::check(&at("renamed"))?;
     lines::check_logs(&at("logs"))?;
     lines::check_rotated(&at("rotated"))

@@ -1,0 +1,210 @@
+//! Freezes that go wrong: one that does not complete, because a process is stuck in the kernel,
+//! and one that somebody else ends.
+
+use crate::FREEZEFRAME;
+use crate::cgroup2::unified_daemon;
+use harness::{
+    BASE, Container, Daemon, Leftovers, Result, Signal, View, check_law, outcome, wait_until,
+};
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+const IMAGE: &str = "docker.io/library/stuck:latest";
+const BOUND: Duration = Duration::from_secs(30);
+/// Where cgroup version 1 has the throttle of disks.
+const THROTTLES: &str = "/sys/fs/cgroup/blkio";
+const WRITE_THROTTLE: &str = "blkio.throttle.write_bps_device";
+/// In bytes.
+const DISK_SIZE: u64 = 64 << 20;
+
+/// A disk of the container's own, mounted where containerd sees it; it goes with the daemon.
+fn mount_disk(daemon: &Daemon) -> Result<PathBuf> {
+    let (image, target) = (
+        daemon.run_folder().join("slow.img"),
+        daemon.new_folder("slow")?,
+    );
+    File::create(&image)?.set_len(DISK_SIZE)?;
+    outcome(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&image))?.succeeded()?;
+    let mut mount = daemon.command_beside(Path::new("mount"));
+    outcome(mount.args(["-o", "loop"]).arg(&image).arg(&target))?.succeeded()?;
+    Ok(target)
+}
+
+/// A disk that is frozen (fsfreeze(8)) until this ends, however it ends.
+struct Suspended(Child);
+
+impl Suspended {
+    fn new(daemon: &Daemon, disk: &Path) -> Result<Self> {
+        let script =
+            "fsfreeze --freeze \"$1\"; echo; read -r _ || true; fsfreeze --unfreeze \"$1\"";
+        let mut command = daemon.command_beside(Path::new("sh"));
+        command.args(["-ec", script, "sh"]).arg(disk);
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut suspended = Self(child?);
+        let output = suspended.0.stdout.as_mut().expect("a pipe");
+        output.read_exact(&mut [0])?;
+        Ok(suspended)
+    }
+}
+
+impl Drop for Suspended {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        // Should it fail, what waits for the disk goes on waiting, and the test says so.
+        let _ = self.0.wait();
+    }
+}
+
+/// On version 2: who waits for a frozen disk is not frozen itself.
+#[test]
+fn a_freeze_that_does_not_complete_on_version_2_is_undone_and_told_of() -> Result {
+    let Some(daemon) = unified_daemon()? else {
+        return Ok(());
+    };
+    let disk = mount_disk(&daemon)?;
+    let container = beside(&daemon, &disk)?;
+    let suspended = Suspended::new(&daemon, &disk)?;
+    let words = ["dd", "if=/dev/zero", "of=/slow/file", "bs=4k", "count=1"];
+    container.spawn(&words)?;
+    expect_undone(&container, || {
+        drop(suspended);
+        Ok(())
+    })
+}
+
+/// On version 1, whose freezer takes who waits for a frozen disk, but not who waits for a slow one.
+#[test]
+fn a_freeze_that_does_not_complete_on_version_1_is_undone_and_told_of() -> Result {
+    let throttles = Path::new(THROTTLES).join(WRITE_THROTTLE);
+    if !throttles.exists() {
+        let line = "SKIPPED, NOTHING CHECKED: no cgroup version 1 with a throttle of disks\n";
+        std::io::stderr().write_all(line.as_bytes())?;
+        return Ok(());
+    }
+    let daemon = Daemon::start()?;
+    let disk = mount_disk(&daemon)?;
+    let container = beside(&daemon, &disk)?;
+    // Were nobody to lift it, what is written would take half a minute.
+    throttle(&container, &disk, 4096)?;
+    let script = "dd if=/dev/zero of=/slow/file bs=128k count=1 conv=fsync";
+    container.spawn(&["sh", "-c", script])?;
+    expect_undone(&container, || throttle(&container, &disk, 0))
+}
+
+fn beside<'d>(daemon: &'d Daemon, disk: &Path) -> Result<Container<'d>> {
+    let volume = format!("{}:/slow", disk.display());
+    let container = Container::run_with(daemon, BASE, &["--volume", &volume], &["sleep", "1000"])?;
+    container.shell("echo changed >/srv/plain")?;
+    Ok(container)
+}
+
+/// So many bytes a second are written to the disk by what runs in the container; 0 for all that it can.
+fn throttle(container: &Container, disk: &Path, bytes: u64) -> Result {
+    let table = fs::read_to_string(format!("/proc/{}/cgroup", container.pid()?))?;
+    let path = table
+        .lines()
+        .find_map(|line| Some(line.split_once(":blkio:")?.1));
+    let folder = PathBuf::from(format!("{THROTTLES}{}", path.expect("a cgroup of its own")));
+    let rule = format!("{} {bytes}", device_of(disk)?);
+    Ok(fs::write(folder.join(WRITE_THROTTLE), rule)?)
+}
+
+/// `MAJOR:MINOR` in `proc_pid_mountinfo(5)`.
+fn device_of(mounted: &Path) -> Result<String> {
+    let (mounts, mounted) = (
+        fs::read_to_string("/proc/self/mountinfo")?,
+        mounted.display().to_string(),
+    );
+    let mut lines = mounts.lines().map(|line| line.split(' '));
+    let device = lines.find_map(|mut fields| {
+        let device = fields.nth(2)?;
+        (fields.nth(1)? == mounted).then(|| device.to_owned())
+    });
+    Ok(device.expect("it is mounted"))
+}
+
+/// With a process in the container that is, or soon will be, stuck until `release`.
+fn expect_undone(container: &Container, release: impl FnOnce() -> Result) -> Result {
+    let daemon = container.daemon();
+    wait_until("a process that is stuck", BOUND, || {
+        Ok(has_stuck_process(container)?.then_some(()))
+    })?;
+    let (heartbeat, freezer) = (container.heartbeat()?, container.freezer()?);
+    daemon.ctr().collect_garbage()?;
+    let before = Leftovers::now(container)?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    let commit = freezeframe.commit(container, IMAGE, &[])?.failed()?;
+    assert!(has_stuck_process(container)?, "it was not stuck all along");
+    let said = commit.outcome.error_text();
+    assert_eq!(commit.outcome.status.code(), Some(1), "{said}");
+    let wanted =
+        "did not freeze in time: one is stuck in the kernel; try again, or use --pause=false";
+    assert!(said.contains(wanted) && said.lines().count() == 1, "{said}");
+    assert_eq!(commit.report["result"], "error");
+    let beats = heartbeat.beats()?;
+    wait_until("the container running on", BOUND, || {
+        Ok((heartbeat.beats()? > beats + 1).then_some(()))
+    })?;
+    assert!(!freezer.is_frozen());
+    daemon.ctr().collect_garbage()?;
+    before.assert_unchanged(&Leftovers::now(container)?);
+    // What the message says helps.
+    freezeframe
+        .commit(container, IMAGE, &["--pause=false"])?
+        .succeeded()?;
+    release()?;
+    wait_until("the process's end", BOUND, || {
+        Ok((!has_stuck_process(container)?).then_some(()))
+    })?;
+    freezeframe.commit(container, IMAGE, &[])?.succeeded()?;
+    assert_eq!(
+        View::snapshot(daemon, IMAGE)?.read("/srv/plain")?,
+        "changed\n"
+    );
+    Ok(())
+}
+
+/// `proc_pid_stat(5)`: D is for those that nothing wakes but what they wait for.
+fn has_stuck_process(container: &Container) -> Result<bool> {
+    let members = fs::read_to_string(container.freezer()?.folder().join("cgroup.procs"))?;
+    Ok(members.lines().any(|process| {
+        let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        stat.starts_with(&format!("{process} (dd) D"))
+    }))
+}
+
+/// For the freeze to last long enough to be met, in MiB.
+const CHANGING: &str = "48";
+const MOST_COMMITS: u32 = 10;
+
+/// What was read of the container before and after a thaw is thrown away, and read again.
+#[test]
+fn a_thaw_by_somebody_else_in_the_midst_of_the_freeze_is_noticed() -> Result {
+    let daemon = Daemon::start()?;
+    let container = Container::with_law(&daemon)?;
+    container.spawn(&["probe", "big", "/big", CHANGING])?;
+    container.wait_for("/big")?;
+    let (heartbeat, freezer) = (container.heartbeat()?, container.freezer()?);
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    for _ in 0..MOST_COMMITS {
+        let committing = freezeframe.start_commit_until_frozen(&container, IMAGE)?;
+        committing.signal(Signal::STOP)?;
+        // Stopped too late, it has thawed the container itself.
+        let was_frozen = freezer.is_frozen();
+        freezer.set_frozen(false)?;
+        let beats = heartbeat.beats()?;
+        wait_until("the container running", BOUND, || {
+            Ok((heartbeat.beats()? > beats + 5).then_some(()))
+        })?;
+        committing.signal(Signal::CONT)?;
+        committing.finish()?.succeeded()?;
+        check_law(&daemon, &View::snapshot(&daemon, IMAGE)?.path().join("law"))?;
+        if was_frozen {
+            return Ok(());
+        }
+    }
+    panic!("none of {MOST_COMMITS} commits was stopped within its freeze")
+}
