@@ -4,11 +4,12 @@
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 
 use anyhow::Result;
 use rustix::fs::{
-    AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, Uid, chmodat, chownat, fchmod, fchown,
-    futimens, mkdirat, mknodat, openat, renameat, utimensat,
+    AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, chmodat, chownat, fchmod,
+    fchown, futimens, mkdirat, mknodat, openat, renameat, utimensat,
 };
 
 use super::material::{CAPABILITY_ATTRIBUTE, Content, FileMaterial, OPAQUE_ATTRIBUTE};
@@ -20,17 +21,28 @@ use crate::system::file;
 /// (pkg/archive, `boundTime`).
 const LATEST_TIME: i64 = i64::MAX / 1_000_000_000;
 
-pub fn make_directory(parent: BorrowedFd<'_>, name: &OsStr, opaque: bool) -> Result<()> {
+pub fn make_directory(
+    parent: BorrowedFd<'_>,
+    name: &OsStr,
+    opaque: bool,
+    capability: Option<&[u8]>,
+) -> Result<()> {
     match mkdirat(parent, name, Mode::RWXU) {
         Err(rustix::io::Errno::EXIST) => {}
         made => made?,
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory = openat(parent, name, flags, Mode::empty())?;
-    if opaque {
-        file::set_attribute(directory.as_fd(), OPAQUE_ATTRIBUTE, b"y")?;
-    } else if file::attribute(directory.as_fd(), OPAQUE_ATTRIBUTE)?.is_some() {
-        rustix::fs::fremovexattr(&directory, OPAQUE_ATTRIBUTE)?;
+    let opaque: Option<&[u8]> = opaque.then_some(b"y");
+    for (attribute, value) in [
+        (OPAQUE_ATTRIBUTE, opaque),
+        (CAPABILITY_ATTRIBUTE, capability),
+    ] {
+        if let Some(value) = value {
+            file::set_attribute(directory.as_fd(), attribute, value)?;
+        } else if file::attribute(directory.as_fd(), attribute)?.is_some() {
+            rustix::fs::fremovexattr(&directory, attribute)?;
+        }
     }
     Ok(())
 }
@@ -73,41 +85,23 @@ pub fn make_node(parent: BorrowedFd<'_>, name: &OsStr, mode: u32, node: (u32, u3
     Ok(mknodat(parent, name, kind, Mode::empty(), device)?)
 }
 
-pub fn set_mode_and_attributes_at(
-    parent: BorrowedFd<'_>,
-    name: &OsStr,
-    signature: &Signature,
-) -> Result<()> {
-    chownat(
-        parent,
-        name,
-        Some(uid(signature)),
-        Some(gid(signature)),
-        AtFlags::SYMLINK_NOFOLLOW,
-    )?;
-    // Never a link: we have just made the node.
-    chmodat(
-        parent,
-        name,
-        Mode::from_raw_mode(signature.permissions()),
-        AtFlags::empty(),
-    )?;
-    set_attributes_at(parent, name, signature)
-}
-
+/// For what cannot be opened. The mode of a symbolic link cannot be set.
 pub fn set_attributes_at(
     parent: BorrowedFd<'_>,
     name: &OsStr,
     signature: &Signature,
+    capability: Option<&[u8]>,
 ) -> Result<()> {
     let flags = AtFlags::SYMLINK_NOFOLLOW;
-    chownat(
-        parent,
-        name,
-        Some(uid(signature)),
-        Some(gid(signature)),
-        flags,
-    )?;
+    let (owner, group) = (uid(signature), gid(signature));
+    chownat(parent, name, Some(owner), Some(group), flags)?;
+    if signature.file_type() != FileType::Symlink {
+        let mode = Mode::from_raw_mode(signature.permissions());
+        chmodat(parent, name, mode, AtFlags::empty())?;
+    }
+    if let Some(capability) = capability {
+        file::set_attribute_at(parent, name.as_bytes(), CAPABILITY_ATTRIBUTE, capability)?;
+    }
     Ok(utimensat(parent, name, &times(signature), flags)?)
 }
 

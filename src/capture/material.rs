@@ -34,13 +34,19 @@ const MERGED_ONLY: [&str; 2] = ["trusted.overlay.redirect", "trusted.overlay.met
 pub enum Material {
     Directory {
         opaque: bool,
+        capability: Option<Vec<u8>>,
     },
-    Symlink(Vec<u8>),
+    Symlink {
+        target: Vec<u8>,
+        capability: Option<Vec<u8>>,
+    },
     File(FileMaterial),
     /// A further name of the inode that the entry with this index has.
     Link(usize),
     Whiteout,
-    Special,
+    Special {
+        capability: Option<Vec<u8>>,
+    },
     /// It was gone when we came to read it.
     Vanished,
 }
@@ -160,9 +166,11 @@ impl<'tree> Reader<'tree> {
         Ok(match node.kind {
             Kind::Directory => directory_material(&self.open_checked(node)?)?,
             Kind::File => self.file_material(node, check)?,
-            Kind::Symlink => Material::Symlink(self.link_target(node)?),
+            Kind::Symlink => self.symlink_material(node)?,
             Kind::Whiteout => Material::Whiteout,
-            Kind::Special => Material::Special,
+            Kind::Special => Material::Special {
+                capability: self.capability(node)?,
+            },
         })
     }
 
@@ -208,14 +216,23 @@ impl<'tree> Reader<'tree> {
         Ok(file?)
     }
 
-    fn link_target(&self, node: &Node) -> Result<Vec<u8>> {
+    fn symlink_material(&self, node: &Node) -> Result<Material> {
         let name = std::ffi::OsStr::from_bytes(&node.name);
-        match rustix::fs::readlinkat(self.parent()?, name, Vec::new()) {
-            Ok(target) => Ok(target.into_bytes()),
+        let target = match rustix::fs::readlinkat(self.parent()?, name, Vec::new()) {
+            Ok(target) => target.into_bytes(),
             // It is no link any more.
-            Err(Errno::INVAL) => Err(io::Error::from(Errno::NOENT).into()),
-            Err(error) => Err(io::Error::from(error).into()),
-        }
+            Err(Errno::INVAL) => return Err(io::Error::from(Errno::NOENT).into()),
+            Err(error) => return Err(io::Error::from(error).into()),
+        };
+        Ok(Material::Symlink {
+            target,
+            capability: self.capability(node)?,
+        })
+    }
+
+    /// That of an entry which cannot be opened.
+    fn capability(&self, node: &Node) -> io::Result<Option<Vec<u8>>> {
+        file::attribute_at(self.parent()?, &node.name, CAPABILITY_ATTRIBUTE)
     }
 
     fn file_material(
@@ -288,6 +305,7 @@ fn directory_material(directory: &OwnedFd) -> Result<Material> {
     Ok(Material::Directory {
         // "x" marks a directory with whiteouts in extended attributes, which hides nothing by itself.
         opaque: opaque.is_some_and(|value| value == b"y"),
+        capability: file::attribute(directory.as_fd(), CAPABILITY_ATTRIBUTE)?,
     })
 }
 

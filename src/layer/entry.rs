@@ -10,6 +10,7 @@ const NAME_FIELD: std::ops::Range<usize> = 0..100;
 const LINK_FIELD: std::ops::Range<usize> = 157..257;
 const MOST_IN_SEVEN_DIGITS: u64 = 0o777_7777;
 const MOST_IN_ELEVEN_DIGITS: u64 = 0o777_7777_7777;
+const CAPABILITY_RECORD: &str = "SCHILY.xattr.security.capability";
 
 /// An entry before it is cut to the header's fields.
 pub struct Entry {
@@ -22,7 +23,7 @@ pub struct Entry {
     pub size: u64,
     modified: u64,
     node: (u32, u32),
-    pub records: Vec<(&'static str, Vec<u8>)>,
+    records: Vec<(&'static str, Vec<u8>)>,
 }
 
 impl Entry {
@@ -71,6 +72,12 @@ impl Entry {
         Self { link, ..self }
     }
 
+    /// The only extended attribute that a layer keeps.
+    pub fn set_capability(&mut self, capability: Option<Vec<u8>>) {
+        let record = capability.map(|value| (CAPABILITY_RECORD, value));
+        self.records.extend(record);
+    }
+
     /// The header, and the records for what does not fit it.
     pub fn encode(mut self) -> (Header, Vec<(&'static str, Vec<u8>)>) {
         let mut header = Header::new_ustar();
@@ -83,7 +90,7 @@ impl Entry {
         header.set_size(self.fitting("size", self.size, MOST_IN_ELEVEN_DIGITS));
         header.set_mtime(self.fitting("mtime", self.modified, MOST_IN_ELEVEN_DIGITS));
         if matches!(self.kind, EntryType::Char | EntryType::Block) {
-            // These cannot fail on a ustar header.
+            // A ustar header has both fields, and Linux no numbers above 4,095 and 1,048,575: seven digits hold them.
             let _ = header.set_device_major(self.node.0);
             let _ = header.set_device_minor(self.node.1);
         }
