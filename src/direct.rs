@@ -3,7 +3,8 @@
 use anyhow::{Context, Result, ensure};
 
 use crate::arguments::CommitArguments;
-use crate::capture::{Capture, Captured};
+use crate::capture::lower::Lower;
+use crate::capture::{Capture, Captured, unchanged};
 use crate::containerd::{Containerd, Lease, OverlayMount};
 use crate::freeze::{Cgroup, Freezer};
 use crate::image::{Image, Parts};
@@ -57,6 +58,9 @@ impl DirectCommit<'_> {
         .run(stages)?;
         drop(locks);
         report_capture(report, &captured);
+        stages.time("compare", || {
+            yielding(|| leave_unchanged_out(&captured, &prepared))
+        })?;
         let written_back = FilesystemSync::start(&captured.tree.root())?;
         let layer = stages.time("layer", || {
             yielding(|| layer::write(containerd, &captured.tree, arguments.compression))
@@ -109,6 +113,10 @@ impl DirectCommit<'_> {
             },
         })
     }
+}
+
+fn leave_unchanged_out(captured: &Captured, prepared: &OverlayMount) -> Result<()> {
+    unchanged::leave_out(&captured.tree, &Lower::open(&prepared.lower)?)
 }
 
 fn report_capture(report: &mut Report, captured: &Captured) {

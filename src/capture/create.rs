@@ -127,8 +127,17 @@ fn gid(signature: &Signature) -> Gid {
 fn times(signature: &Signature) -> Timestamps {
     let seconds = signature.modified.seconds();
     let is_kept = (0..=LATEST_TIME).contains(&seconds);
+    whole_seconds(if is_kept { seconds } else { 0 })
+}
+
+/// Gives a directory the time that it has in a lower layer.
+pub fn set_time(directory: &OwnedFd, seconds: i64) -> io::Result<()> {
+    Ok(futimens(directory, &whole_seconds(seconds))?)
+}
+
+fn whole_seconds(seconds: i64) -> Timestamps {
     let time = Timespec {
-        tv_sec: if is_kept { seconds } else { 0 },
+        tv_sec: seconds,
         tv_nsec: 0,
     };
     Timestamps {

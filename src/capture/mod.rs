@@ -7,6 +7,7 @@
 mod clone;
 mod comparison;
 mod create;
+pub mod lower;
 pub mod material;
 mod memory;
 mod replica;
@@ -16,6 +17,7 @@ mod space;
 mod standing;
 #[cfg(test)]
 mod tests;
+pub mod unchanged;
 mod writers;
 
 use std::path::Path;

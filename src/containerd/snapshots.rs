@@ -18,6 +18,8 @@ use super::{Containerd, absent_is_none};
 pub struct OverlayMount {
     pub upper: PathBuf,
     pub work: PathBuf,
+    /// The uppermost first.
+    pub lower: Vec<PathBuf>,
     /// All options but the directories.
     pub flags: Vec<String>,
 }
@@ -38,6 +40,7 @@ impl OverlayMount {
         Some(Self {
             upper: value("upperdir")?.into(),
             work: value("workdir")?.into(),
+            lower: value("lowerdir")?.split(':').map(PathBuf::from).collect(),
             flags: mount
                 .options
                 .iter()
@@ -141,6 +144,7 @@ mod tests {
         let options = ["index=off", "workdir=/w", "upperdir=/u", "lowerdir=/a:/b"];
         let overlay = OverlayMount::of(&[mount("overlay", &options)]).unwrap();
         assert_eq!(overlay.upper, PathBuf::from("/u"));
+        assert_eq!(overlay.lower, [PathBuf::from("/a"), PathBuf::from("/b")]);
         assert_eq!(overlay.flags, ["index=off"]);
         assert_eq!(OverlayMount::of(&[mount("fuse3.overlay", &options)]), None);
         assert_eq!(
