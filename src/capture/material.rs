@@ -309,13 +309,25 @@ fn directory_material(directory: &OwnedFd) -> Result<Material> {
     })
 }
 
+/// The upper directory does not hold all of an entry: what it lacks is in the merged view, which the differ reads.
+#[derive(Debug)]
+pub struct MergedOnly(&'static str);
+
+impl std::fmt::Display for MergedOnly {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            formatter,
+            "overlayfs keeps part of it in a lower layer ({})",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for MergedOnly {}
+
 fn refuse_merged_only(file: BorrowedFd<'_>) -> Result<()> {
     for name in MERGED_ONLY {
-        anyhow::ensure!(
-            file::attribute(file, name)?.is_none(),
-            "overlayfs keeps part of it elsewhere ({name}): set FREEZEFRAME_STRATEGY=delegate to leave this container to \
-             the real nerdctl"
-        );
+        anyhow::ensure!(file::attribute(file, name)?.is_none(), MergedOnly(name));
     }
     Ok(())
 }
