@@ -112,7 +112,9 @@ impl Entry {
         let length = text.len().min(field.len());
         let target = &mut header.as_mut_bytes()[field.start..field.start + length];
         target.copy_from_slice(&text[..length]);
-        if length < text.len() || !text.is_ascii() {
+        // A record is UTF-8: of what is none, the field alone tells readers what it is, as long as it fits.
+        let is_foreign = !text.is_ascii() && std::str::from_utf8(text).is_ok();
+        if length < text.len() || is_foreign {
             self.records.push((record, text.clone()));
         }
     }
@@ -125,5 +127,56 @@ impl Entry {
         self.records.push((record, value.to_string().into_bytes()));
         // A size must be right for readers that look at the header alone; it then has a binary form.
         if record == "size" { value } else { 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn records(entry: Entry) -> Vec<(&'static str, Vec<u8>)> {
+        entry.encode().1
+    }
+
+    #[test]
+    fn what_does_not_fit_its_field_has_a_record() {
+        let mut entry = Entry::blank(vec![b'x'; 101], EntryType::Regular);
+        (entry.owner, entry.group) = (1 << 21, u32::MAX - 1);
+        (entry.size, entry.modified) = (1 << 33, 1 << 33);
+        let (header, records) = entry.encode();
+        let expected: [(&str, &[u8]); 5] = [
+            ("path", &[b'x'; 101]),
+            ("uid", b"2097152"),
+            ("gid", b"4294967294"),
+            ("size", b"8589934592"),
+            ("mtime", b"8589934592"),
+        ];
+        let records: Vec<_> = records
+            .iter()
+            .map(|(name, value)| (*name, value.as_slice()))
+            .collect();
+        assert_eq!(records, expected);
+        assert_eq!(header.size().unwrap(), 1 << 33);
+    }
+
+    #[test]
+    fn what_fits_has_none() {
+        let mut entry = Entry::blank(vec![b'x'; 100], EntryType::Char).linking_to(vec![b'y'; 100]);
+        (entry.owner, entry.group) = ((1 << 21) - 1, 0);
+        (entry.size, entry.modified) = ((1 << 33) - 1, (1 << 33) - 1);
+        entry.node = (4095, 1_048_575);
+        let (header, records) = entry.encode();
+        assert!(records.is_empty());
+        assert_eq!(header.device_major().unwrap(), Some(4095));
+        assert_eq!(header.device_minor().unwrap(), Some(1_048_575));
+        assert_eq!(header.mtime().unwrap(), (1 << 33) - 1);
+    }
+
+    #[test]
+    fn only_text_is_put_into_a_record() {
+        let entry = |path: &[u8]| Entry::blank(path.to_vec(), EntryType::Regular);
+        assert!(records(entry(b"caf\xe9")).is_empty());
+        assert_eq!(records(entry("caf\u{e9}".as_bytes())).len(), 1);
+        assert_eq!(records(entry(&[0xe9; 101])).len(), 1);
     }
 }
