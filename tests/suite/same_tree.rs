@@ -11,6 +11,7 @@ mod formats;
 mod ground;
 mod names;
 mod overlay;
+mod random;
 mod scene;
 mod unchanged;
 
