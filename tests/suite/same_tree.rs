@@ -12,6 +12,7 @@ mod ground;
 mod names;
 mod overlay;
 mod random;
+mod readers;
 mod scene;
 mod unchanged;
 
