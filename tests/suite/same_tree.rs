@@ -5,6 +5,7 @@
 //! entry: mounted as the snapshots that the commits made, and unpacked afresh from the
 //! layers in another namespace. So an image of ours is the same here and pulled.
 
+mod around;
 mod changes;
 mod entries;
 mod formats;
