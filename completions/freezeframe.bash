@@ -55,7 +55,7 @@ _freezeframe() {
             return 0
             ;;
         freezeframe__subcmd__commit)
-            opts="-a -m -c -p -h --address --host --namespace --snapshotter --storage-driver --cni-path --cni-netconfpath --data-root --cgroup-manager --userns-remap --host-gateway-ip --bridge-ip --hosts-dir --cdi-spec-dirs --global-dns --global-dns-opts --global-dns-search --debug --debug-full --insecure-registry --experimental --kube-hide-dupe --selinux-enabled --author --message --change --pause --compression --format --estargz --estargz-compression-level --estargz-chunk-size --estargz-min-chunk-size --zstdchunked --zstdchunked-compression-level --zstdchunked-chunk-size --report --help"
+            opts="-a -m -c -p -h --address --host --namespace --snapshotter --storage-driver --cni-path --cni-netconfpath --data-root --cgroup-manager --userns-remap --host-gateway-ip --bridge-ip --hosts-dir --cdi-spec-dirs --global-dns --global-dns-opts --global-dns-search --debug --debug-full --insecure-registry --experimental --kube-hide-dupe --selinux-enabled --author --message --change --pause --compression --format --estargz --estargz-compression-level --estargz-chunk-size --estargz-min-chunk-size --zstdchunked --zstdchunked-compression-level --zstdchunked-chunk-size --report --max-pause --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -222,6 +222,10 @@ _freezeframe() {
                     return 0
                     ;;
                 --report)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-pause)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

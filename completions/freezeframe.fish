@@ -66,6 +66,7 @@ complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l zstdc
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l zstdchunked-compression-level -d 'for --zstdchunked' -r
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l zstdchunked-chunk-size -d 'for --zstdchunked' -r
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l report -d 'write a JSON report to this file [env: FREEZEFRAME_REPORT]' -r
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l max-pause -d 'fail rather than freeze the container for longer, such as 200ms [env: FREEZEFRAME_MAX_PAUSE]' -r
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -s h -l help -d 'Print help'
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand help; and not __fish_seen_subcommand_from commit nerdctl help" -f -a "commit" -d 'Create a new image from a container\'s changes'
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand help; and not __fish_seen_subcommand_from commit nerdctl help" -f -a "nerdctl" -d 'Be nerdctl: commits are ours, everything else is the real one\'s'

@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
@@ -13,11 +14,12 @@ use crate::capture::material::MergedOnly;
 use crate::containerd::Containerd;
 use crate::delegate::{self, Delegation};
 use crate::direct::DirectCommit;
+use crate::freeze;
 use crate::log;
 use crate::passthrough::RealNerdctl;
 use crate::plan::{DirectPlan, InspectFailed, Plan, Subject};
 use crate::report::{self, Report};
-use crate::settings::{Misconfigured, Reserve, Settings, Strategy, report_path};
+use crate::settings::{Misconfigured, Reserve, Settings, Strategy, max_pause, report_path};
 use crate::stages::Stages;
 use crate::system::output::write_all;
 use crate::system::process::fill_standard_descriptors;
@@ -32,6 +34,7 @@ pub fn run(arguments: &CommitArguments) -> i32 {
     let mut commit = Commit {
         arguments,
         reserve: Reserve::Unsaid,
+        max_pause: None,
         killed_by: None,
         report: Report::default(),
         stages: Stages::default(),
@@ -79,6 +82,7 @@ fn begin() -> Result<()> {
 struct Commit<'a> {
     arguments: &'a CommitArguments,
     reserve: Reserve,
+    max_pause: Option<Duration>,
     /// The signal that ended the real nerdctl.
     killed_by: Option<i32>,
     report: Report,
@@ -116,6 +120,7 @@ impl Commit<'_> {
         }
         let strategy = Strategy::from_environment()?;
         self.reserve = Reserve::from_environment()?;
+        self.max_pause = max_pause(self.arguments.max_pause)?;
         let real = RealNerdctl::find()?;
         let mut scene = match (self.look(real.as_ref()), &real) {
             (Err(error), Some(real))
@@ -126,6 +131,7 @@ impl Commit<'_> {
             (scene, _) => scene?,
         };
         self.report.container_id = Some(scene.subject.id.clone());
+        freeze::clean_up_after_the_dead(&scene.containerd, &scene.subject)?;
         match (strategy, real) {
             (Strategy::Fallback, Some(real)) => self.fall_back(&mut scene, &real),
             (strategy, real) => self.carry_out(&scene, real.as_ref(), strategy),
@@ -177,13 +183,14 @@ impl Commit<'_> {
             plan,
             arguments: self.arguments,
             reserve: self.reserve,
+            max_pause: self.max_pause,
         };
         direct.run(&mut self.stages, &mut self.report)
     }
 
     fn delegate(&mut self, scene: &Scene, real: Option<&RealNerdctl>, reason: &str) -> Result<i32> {
         self.note_delegation(reason);
-        if let Some(refusal) = self.arguments.changes.refuse_delegation(reason) {
+        if let Some(refusal) = self.refuse_delegation(reason) {
             bail!(refusal);
         }
         let real = real.with_context(|| {
@@ -199,7 +206,7 @@ impl Commit<'_> {
     /// The real nerdctl first; where it loses the race against the container, whatever else can be done.
     fn fall_back(&mut self, scene: &mut Scene, real: &RealNerdctl) -> Result<i32> {
         let reason = "FREEZEFRAME_STRATEGY=fallback";
-        if self.arguments.changes.refuse_delegation(reason).is_some() {
+        if self.refuse_delegation(reason).is_some() {
             return self.carry_out(scene, Some(real), Strategy::Auto);
         }
         self.note_delegation(reason);
@@ -228,7 +235,11 @@ impl Commit<'_> {
     /// Whether the real nerdctl would say the same in its own words, or know better.
     fn is_better_said(&self, error: &anyhow::Error) -> bool {
         let is_its_own = error.is::<Misconfigured>() || error.is::<InspectFailed>();
-        is_its_own && self.arguments.changes.refuse_delegation("").is_none()
+        is_its_own && self.refuse_delegation("").is_none()
+    }
+
+    fn refuse_delegation(&self, reason: &str) -> Option<String> {
+        self.arguments.refuse_delegation(reason, self.max_pause)
     }
 
     fn note_delegation(&mut self, reason: &str) {

@@ -23,6 +23,7 @@ See also 'nerdctl --help' for the global flags such as '--namespace', '--snapsho
 const ADDED: &str = "\
 freezeframe adds:
       --change takes every instruction that Docker's commit takes
+      --max-pause duration                  Fail rather than freeze the container for longer (e.g., 200ms)
       --report string                       Write a JSON report to this file
 See freezeframe(1) for its environment variables.
 ";

@@ -1,12 +1,14 @@
 //! The direct commit: the numbered list of the design, one call per step.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 
 use crate::arguments::CommitArguments;
 use crate::capture::lower::Lower;
 use crate::capture::{Capture, Captured, unchanged};
 use crate::containerd::{Containerd, Lease, OverlayMount};
-use crate::freeze::{Cgroup, Freezer};
+use crate::freeze::Freezer;
 use crate::image::{Image, Parts};
 use crate::layer::{self, Layer};
 use crate::locks::Locks;
@@ -27,6 +29,8 @@ pub struct DirectCommit<'a> {
     pub plan: &'a DirectPlan,
     pub arguments: &'a CommitArguments,
     pub reserve: Reserve,
+    /// How long the container may be frozen.
+    pub max_pause: Option<Duration>,
 }
 
 impl DirectCommit<'_> {
@@ -38,6 +42,7 @@ impl DirectCommit<'_> {
             plan,
             arguments,
             reserve,
+            max_pause,
         } = *self;
         log::warnings(&arguments.changes.warnings);
         let locks = stages.time("lock", || Locks::acquire(subject, plan))?;
@@ -50,10 +55,12 @@ impl DirectCommit<'_> {
             containerd,
             subject,
             upper: &plan.upper,
+            trusts_signatures: plan.trusts_signatures,
             prepared: &prepared,
             pause: arguments.pause,
+            max_pause,
             reserve,
-            freezer: &|pid| self.freezer(pid),
+            freezer: &|pid| Freezer::of_container(containerd, subject, pid),
         }
         .run(stages)?;
         drop(locks);
@@ -100,19 +107,6 @@ impl DirectCommit<'_> {
         );
         Ok(overlay)
     }
-
-    /// What freezes the container whose first process is `pid`.
-    fn freezer(&self, pid: u32) -> Result<Freezer> {
-        let subject = self.subject;
-        let cgroup = Cgroup::of_container(pid, &subject.id, subject.cgroups_path())?;
-        Ok(match cgroup {
-            Some(cgroup) => Freezer::Cgroup(cgroup),
-            None => Freezer::Task {
-                containerd: self.containerd.clone(),
-                container: subject.id.clone(),
-            },
-        })
-    }
 }
 
 fn leave_unchanged_out(captured: &Captured, prepared: &OverlayMount) -> Result<()> {
@@ -122,6 +116,7 @@ fn leave_unchanged_out(captured: &Captured, prepared: &OverlayMount) -> Result<(
 fn report_capture(report: &mut Report, captured: &Captured) {
     report.bytes_cloned = Some(captured.bytes_cloned);
     report.bytes_copied_frozen = Some(captured.bytes_copied_frozen);
+    report.bytes_compared_frozen = Some(captured.bytes_compared_frozen);
     report.frozen_ms = Some(milliseconds(captured.frozen));
     log::warnings(&captured.warnings);
 }

@@ -6,10 +6,11 @@ mod reserve;
 
 use std::env;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
-use crate::arguments::CommitArguments;
+use crate::arguments::{CommitArguments, duration};
 use crate::system::text::quoted;
 use nerdctl_toml::ConfigurationFile;
 
@@ -21,6 +22,7 @@ const LONGEST_PATH_COMPONENT: usize = 255;
 const LONGEST_IDENTIFIER: usize = 76;
 const STRATEGY: &str = "FREEZEFRAME_STRATEGY";
 const REPORT: &str = "FREEZEFRAME_REPORT";
+const MAX_PAUSE: &str = "FREEZEFRAME_MAX_PAUSE";
 
 /// How a commit is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +56,18 @@ pub fn report_path(typed: Option<&Path>) -> Option<PathBuf> {
     let from_environment = || env::var_os(REPORT).filter(|path| !path.is_empty());
     let typed = typed.map(Path::to_owned);
     typed.or_else(|| from_environment().map(PathBuf::from))
+}
+
+/// How long a container may be frozen, if anybody says; the flag counts more than the environment.
+pub fn max_pause(typed: Option<Duration>) -> Result<Option<Duration>> {
+    let word = env::var_os(MAX_PAUSE).unwrap_or_default();
+    if typed.is_some() || word.is_empty() {
+        return Ok(typed);
+    }
+    let parsed = word.to_str().and_then(duration::positive);
+    let shown = word.to_string_lossy();
+    let describe = || format!("{MAX_PAUSE} is {shown:?}, which is no time such as 200ms or 2s");
+    parsed.map(Some).with_context(describe)
 }
 
 /// Whether nerdctl would run in a user's own namespaces, into which it takes itself (pkg/rootlessutil): we stay outside.

@@ -172,6 +172,12 @@ pub const FLAGS: &[Flag] = &[
         Text,
         "write a JSON report to this file [env: FREEZEFRAME_REPORT]",
     ),
+    commit(
+        "max-pause",
+        None,
+        Text,
+        "fail rather than freeze the container for longer, such as 200ms [env: FREEZEFRAME_MAX_PAUSE]",
+    ),
     Flag {
         short: Some('h'),
         ..global("help", Boolean, "show this help")

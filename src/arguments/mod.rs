@@ -4,6 +4,7 @@
 //! would call a mistake in one goes to the real nerdctl first where it would find the same one, as it has its own words.
 
 mod change;
+pub mod duration;
 mod flags;
 mod integer;
 mod pflag;
@@ -12,12 +13,16 @@ mod subcommand;
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use change::Mistake;
 pub use change::{Changes, CommandLine, Environment, Healthcheck, Property};
 pub use flags::{FLAGS, Place, Takes};
 use pflag::Setting;
 use subcommand::{CommitWords, Found};
+
+/// Flags that no nerdctl knows.
+const OURS: [&str; 2] = ["report", "max-pause"];
 
 /// What a command line asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,6 +77,8 @@ pub struct CommitArguments {
     /// The flag that asks for a layer which only the real nerdctl makes.
     pub foreign_layer: Option<&'static str>,
     pub report: Option<PathBuf>,
+    /// How long the container may be frozen.
+    pub max_pause: Option<Duration>,
     pub debug: bool,
     pub address: Option<String>,
     pub namespace: Option<String>,
@@ -79,7 +86,7 @@ pub struct CommitArguments {
     pub cgroup_manager: Option<String>,
     /// The global flags as typed, for other commands of the real nerdctl.
     pub globals: Vec<OsString>,
-    /// All words but the program's name and `--report`: what the real nerdctl would be given.
+    /// All words but the program's name and our own flags: what the real nerdctl would be given.
     pub words: Vec<OsString>,
 }
 
@@ -123,7 +130,7 @@ fn is_named(program: &OsStr, name: &str) -> bool {
 fn read_commit(words: CommitWords, all: &[OsString]) -> Invocation {
     let refuse = |settings: &[Setting], mistake: Mistake| {
         Invocation::Refused(Refusal {
-            words: without_report(all, words.own.len(), settings),
+            words: without_own(all, words.own.len(), settings),
             message: mistake.message,
             report: report(settings),
             is_stocks: mistake.is_stocks,
@@ -140,7 +147,7 @@ fn read_commit(words: CommitWords, all: &[OsString]) -> Invocation {
         Ok(commit) => commit,
         Err((parsed, message)) => return refuse(&parsed.settings, message.into()),
     };
-    let kept = without_report(all, words.own.len(), &commit.settings);
+    let kept = without_own(all, words.own.len(), &commit.settings);
     if is_set(&commit.settings, "help") {
         return Invocation::CommitHelp {
             name: words.name,
@@ -164,16 +171,16 @@ fn settings_before(words: CommitWords) -> Result<Vec<Setting>, String> {
     Ok(settings)
 }
 
-/// All words but `--report`, which is among the last `own`.
-fn without_report(all: &[OsString], own: usize, settings: &[Setting]) -> Vec<OsString> {
+/// All words but those of our own flags, which are among the last `own`.
+fn without_own(all: &[OsString], own: usize, settings: &[Setting]) -> Vec<OsString> {
     let first = all.len() - own;
-    let is_report = |position: usize| {
+    let is_ours = |position: usize| {
         settings.iter().any(|setting| {
-            setting.name == "report" && setting.words.contains(&position.wrapping_sub(first))
+            OURS.contains(&setting.name) && setting.words.contains(&position.wrapping_sub(first))
         })
     };
     let words = all.iter().enumerate();
-    let kept = words.filter(|(position, _)| !is_report(*position));
+    let kept = words.filter(|(position, _)| !is_ours(*position));
     kept.map(|(_, word)| word.clone()).collect()
 }
 
@@ -184,6 +191,13 @@ fn last<'a>(settings: &'a [Setting], name: &str) -> Option<&'a str> {
 
 fn report(settings: &[Setting]) -> Option<PathBuf> {
     last(settings, "report").map(PathBuf::from)
+}
+
+fn max_pause(value: &str) -> Result<Duration, Mistake> {
+    duration::positive(value).ok_or_else(|| Mistake {
+        message: format!("--max-pause is {value:?}, which is no time such as 200ms or 2s"),
+        is_stocks: false,
+    })
 }
 
 fn is_set(settings: &[Setting], name: &str) -> bool {
@@ -219,6 +233,7 @@ impl CommitArguments {
             message: last(own, "message").unwrap_or_default().to_owned(),
             pause: last(own, "pause").and_then(pflag::parse_boolean) != Some(false),
             report: report(own),
+            max_pause: last(own, "max-pause").map(max_pause).transpose()?,
             debug: ["debug", "debug-full"]
                 .into_iter()
                 .any(|name| anywhere(name).and_then(pflag::parse_boolean) == Some(true)),
@@ -228,6 +243,21 @@ impl CommitArguments {
             cgroup_manager: anywhere("cgroup-manager").map(str::to_owned),
             globals: globals(global, own),
             words,
+        })
+    }
+}
+
+impl CommitArguments {
+    /// Why the real nerdctl, which has to make the commit for `reason`, cannot. The pause is bounded by `max_pause`.
+    pub fn refuse_delegation(&self, reason: &str, max_pause: Option<Duration>) -> Option<String> {
+        if let Some(refusal) = self.changes.refuse_delegation(reason) {
+            return Some(refusal);
+        }
+        max_pause.filter(|_| self.pause).map(|_| {
+            format!(
+                "--max-pause (or FREEZEFRAME_MAX_PAUSE) cannot be delegated: the real nerdctl has to make this commit \
+                 ({reason}), and pauses the container for as long as that takes"
+            )
         })
     }
 }

@@ -7,15 +7,21 @@
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::comparison::Comparison;
-use super::material::{Material, ReadEntry, Reader};
+use super::ledger::{Ledger, Move};
+use super::material::ReadEntry;
 use super::replica::Replica;
 use super::scan::{Check, Scan};
-use super::signature::Kind;
+use super::signature::{Kind, Signature};
+use super::staging::{StagedFile, Staging};
+use super::work::Work;
+use super::worker::{Worker, is_settled};
+use super::workers;
+use super::writeback::WriteBack;
 use super::writers::Writers;
 use crate::system::clock::Grain;
 use crate::system::signals;
@@ -25,24 +31,13 @@ use crate::system::tree::Tree;
 /// Contents read at once; a change that fits is read under the freeze without touching a disk.
 const MOST_MEMORY: u64 = 64 << 20;
 const LEAST_MEMORY: u64 = 1 << 20;
-const ENTRIES_AT_ONCE: usize = 2048;
-/// How often a file that changes under the freeze is read again.
-const STABILITY_TRIES: usize = 3;
+/// Entries that one thread reads before it takes more.
+pub const ENTRIES_AT_ONCE: usize = 64;
 
 /// What a pass did. `changed` counts entries.
 pub struct Pass {
     pub changed: usize,
     pub elapsed: Duration,
-}
-
-/// What was read under the freeze, to be written after the thaw.
-pub struct Delta {
-    scan: Scan,
-    comparison: Comparison,
-    entries: Vec<ReadEntry>,
-    pub bytes: u64,
-    /// Files that changed while they were read, so somebody outside the container writes to them.
-    pub unstable: usize,
 }
 
 /// A clone that is what the source was.
@@ -52,26 +47,19 @@ pub struct CompleteClone {
     pub unrepresentable: usize,
 }
 
-impl Delta {
-    /// Whether `source` still looks as it did when the delta was read.
-    pub fn still_holds(&self, source: &Tree) -> Result<bool> {
-        let now = Scan::of(source, &|| Ok(signals::check()?))?;
-        let settled = vec![true; self.scan.nodes().len()];
-        let comparison = Comparison::of(&self.scan, &now, &settled);
-        let is_same = comparison.changed().next().is_none();
-        Ok(is_same && now.nodes().len() == self.scan.nodes().len())
-    }
-}
-
 /// A clone in the making, and the scan that it mirrors.
 pub struct Clone<'tree> {
     source: &'tree Tree,
-    replica: Replica,
-    reader: Reader<'tree>,
-    scan: Scan,
-    settled: Vec<bool>,
-    writers: Writers,
+    pub(super) replica: Replica,
+    staging: Arc<Staging>,
+    write_back: WriteBack,
+    pub(super) workers: Vec<Worker<'tree>>,
+    pub(super) scan: Scan,
+    pub(super) ledger: Ledger,
+    pub(super) writers: Writers,
     grain: Grain,
+    /// Whether equal signatures mean equal content on this file system.
+    pub(super) trusts: bool,
     /// Bytes of file contents copied so far.
     pub bytes: u64,
 }
@@ -88,132 +76,168 @@ impl<'tree> Clone<'tree> {
         expected: u64,
     ) -> Result<Self> {
         let replica = Replica::new(upper)?;
-        let scan = Scan::empty(replica.tree())?;
-        let memory = expected.clamp(LEAST_MEMORY, MOST_MEMORY);
+        let grain = probe_grain(staging)?;
+        let scan = Scan::empty(replica.tree(), Some(grain))?;
+        let staging = Arc::new(Staging::new(staging));
+        let count = workers::most();
+        let memory = expected.min(MOST_MEMORY) / count as u64;
+        let memory = usize::try_from(memory.max(LEAST_MEMORY))?;
+        let worker = |number| Worker::new(number, source, upper, staging.clone(), memory);
         Ok(Self {
             source,
-            reader: Reader::new(source, staging, usize::try_from(memory)?),
+            write_back: WriteBack::of(replica.tree())?,
             replica,
+            workers: (0..count).map(worker).collect::<Result<_>>()?,
+            staging,
+            ledger: Ledger::of(&scan),
             scan,
-            settled: vec![true],
             writers,
-            grain: probe_grain(staging)?,
+            grain,
+            trusts: true,
             bytes: 0,
         })
     }
 
-    /// Scans, and copies what is not settled, while the container may run.
-    pub fn pass(&mut self, processes: &[u32]) -> Result<Pass> {
-        // Direct I/O may be in flight of a file that is closed by the time of the copy.
-        self.writers.look(processes);
-        let scan = Scan::of(self.source, &|| Ok(signals::check()?))?;
-        self.copy_scanned(scan)
+    /// Has everything compared or read under the freeze, whatever its signature says.
+    pub fn distrust(&mut self) {
+        self.trusts = false;
     }
 
-    /// Copies what is not settled of `scan`, which is of the source and was made just now.
+    /// Scans, and copies what is not settled, while the container may run.
+    pub fn pass(&mut self, processes: &[u32]) -> Result<Pass> {
+        self.pass_over(processes, false)
+    }
+
+    /// The same, but for what changes again and again and is soon copied: it will have changed by the freeze.
+    pub fn pass_ahead(&mut self, processes: &[u32]) -> Result<Pass> {
+        self.pass_over(processes, true)
+    }
+
+    fn pass_over(&mut self, processes: &[u32], leaves_hot: bool) -> Result<Pass> {
+        // Direct I/O may be in flight of a file that is closed by the time of the copy.
+        self.writers.look(processes);
+        self.update(&|| Ok(signals::check()?))?;
+        self.copy(leaves_hot)
+    }
+
+    /// Copies `scan`, the first one, which is of the source and was made just now.
     pub fn copy_scanned(&mut self, scan: Scan) -> Result<Pass> {
-        let began = Instant::now();
-        FilesystemSync::start(&self.source.root())?.wait()?;
-        let comparison = Comparison::of(&self.scan, &scan, &self.settled);
-        let changed: Vec<usize> = comparison.changed().collect();
-        self.replica
-            .remove(&self.scan, &comparison.removals(&self.scan, &scan))?;
-        let mut settled = vec![true; scan.nodes().len()];
-        self.reader.begin_scan();
-        for part in changed.chunks(ENTRIES_AT_ONCE) {
-            self.copy(&scan, part, &mut settled)?;
+        self.ledger = Ledger::of(&scan);
+        self.scan = scan;
+        self.copy(false)
+    }
+
+    /// Whether the source still looks as it did at the last scan.
+    pub fn still_holds(&mut self) -> Result<bool> {
+        self.update(&|| Ok(signals::check()?))
+    }
+
+    /// Scans again; returns whether nothing has changed.
+    pub(super) fn update(&mut self, check: &Check) -> Result<bool> {
+        let changes = self.scan.update(self.source, check)?;
+        self.ledger.note(&self.scan, &changes);
+        Ok(changes.is_empty())
+    }
+
+    /// Forgets what was read before.
+    pub(super) fn begin_reading(&mut self) {
+        for worker in &mut self.workers {
+            worker.reader.begin();
         }
-        self.bytes += self.reader.bytes;
-        (self.scan, self.settled) = (scan, settled);
+    }
+
+    fn copy(&mut self, leaves_hot: bool) -> Result<Pass> {
+        let began = Instant::now();
+        self.begin_reading();
+        FilesystemSync::start(&self.source.root())?.wait()?;
+        let is_left = |index| leaves_hot && self.ledger.is_hot(&self.scan, index);
+        let work = Work::of(&self.scan, &self.ledger, &HashSet::new(), is_left);
+        let directories = self.read_directories(&work)?;
+        self.rearrange(&work, &directories)?;
+        self.copy_files(&work, &work.small, ENTRIES_AT_ONCE)?;
+        self.copy_files(&work, &work.large, 1)?;
+        for &(index, first) in &work.links {
+            self.make(&ReadEntry::link(index, first))?;
+        }
+        self.write_back.settle()?;
+        let readers = self.workers.iter().map(|worker| &worker.reader);
+        self.bytes += readers.map(|reader| reader.bytes).sum::<u64>();
         Ok(Pass {
-            changed: changed.len(),
+            changed: work.entries.len(),
             elapsed: began.elapsed(),
         })
     }
 
-    fn copy(&mut self, scan: &Scan, part: &[usize], settled: &mut [bool]) -> Result<()> {
-        let mut entries = Vec::with_capacity(part.len());
-        for &index in part {
-            signals::check()?;
-            let entry = self
-                .reader
-                .read(scan, index, &mut || Ok(signals::check()?))?;
-            settled[index] = self.is_settled(scan, &entry);
-            entries.push(entry);
-            if self.reader.memory.has_enough() {
-                self.write(scan, &entries)?;
-                entries.clear();
-            }
-        }
-        self.write(scan, &entries)
+    fn read_directories(&mut self, work: &Work) -> Result<Vec<ReadEntry>> {
+        let check: &Check = &|| Ok(signals::check()?);
+        let worker = &mut self.workers[0];
+        let mut read = |index: &usize| {
+            check()?;
+            worker.read(&self.scan, *index, None, check)
+        };
+        work.directories.iter().map(&mut read).collect()
     }
 
-    fn write(&mut self, scan: &Scan, entries: &[ReadEntry]) -> Result<()> {
-        self.replica
-            .write(scan, entries, self.reader.memory.bytes())?;
-        self.reader.memory.reuse();
+    /// Moves files to where they belong, removes what has to go, and makes directories.
+    pub(super) fn rearrange(&mut self, work: &Work, directories: &[ReadEntry]) -> Result<()> {
+        let mut taken_out: Vec<(Move, StagedFile)> = Vec::new();
+        for &one in &work.moves {
+            let aside = self.staging.place();
+            self.replica.take_out(&self.scan, one.from, &aside.path)?;
+            taken_out.push((one, aside));
+        }
+        self.ledger.moved(&work.moves);
+        let stays = |index| work.copies.contains_key(&index);
+        let removals = self.ledger.take_removals(&self.scan, &work.entries, stays);
+        self.replica.remove(&self.scan, &removals)?;
+        for worker in &mut self.workers {
+            worker.replica.begin();
+        }
+        for directory in directories {
+            self.make(directory)?;
+        }
+        for (one, aside) in taken_out {
+            if self.replica.put_in(&self.scan, one.to, &aside.path)? {
+                self.ledger.made(&self.scan, one.to, one.is_whole);
+            }
+        }
         Ok(())
     }
 
-    fn is_settled(&self, scan: &Scan, entry: &ReadEntry) -> bool {
-        let node = scan.node(entry.index);
-        !matches!(entry.material, Material::Vanished)
-            && self.grain.separates(node.signature.changed, entry.read_at)
+    /// Makes an entry that has no content.
+    fn make(&mut self, entry: &ReadEntry) -> Result<()> {
+        let memory = &self.workers[0].reader.memory;
+        if self.replica.write(&self.scan, entry, memory)? {
+            let is_settled = is_settled(&self.scan, self.grain, entry);
+            self.ledger.made(&self.scan, entry.index, is_settled);
+        }
+        Ok(())
     }
 
-    /// To be called before a freeze, in which about as much changes as before it.
-    pub fn prepare_delta(&mut self) {
-        self.reader.memory.warm_up(self.reader.bytes);
-    }
-
-    /// Reads what is not settled, writing nothing into the clone; the container does not run meanwhile.
-    pub fn read_delta(&mut self, processes: &[u32], check: &Check) -> Result<Delta> {
-        let mut delta = self.read_delta_once(processes, check)?;
-        for _ in 1..STABILITY_TRIES {
-            if delta.unstable == 0 {
-                break;
+    /// Copies `files`, of which each thread takes so many at a time.
+    fn copy_files(&mut self, work: &Work, files: &[usize], at_once: usize) -> Result<()> {
+        let (scan, grain, ledger) = (&self.scan, self.grain, &self.ledger);
+        let write_back = &self.write_back;
+        let check: &Check = &|| Ok(signals::check()?);
+        let workers = &mut self.workers;
+        let made = workers::with_each(workers, files.len(), at_once, |worker, range| {
+            let (mut made, mut entries) = (Vec::new(), Vec::new());
+            let before = worker.reader.bytes;
+            for &index in &files[range] {
+                check()?;
+                let has_copy = work.copies.contains_key(&index) && ledger.is_made(index);
+                entries.push(worker.read(scan, index, has_copy.then_some(index), check)?);
+                if worker.reader.memory.has_enough() {
+                    worker.write(scan, grain, &mut entries, &mut made)?;
+                }
             }
-            delta = self.read_delta_once(processes, check)?;
+            worker.write(scan, grain, &mut entries, &mut made)?;
+            write_back.wrote(worker.reader.bytes - before)?;
+            Ok(made)
+        })?;
+        for (index, is_settled) in made.into_iter().flatten() {
+            self.ledger.made(&self.scan, index, is_settled);
         }
-        Ok(delta)
-    }
-
-    fn read_delta_once(&mut self, processes: &[u32], check: &Check) -> Result<Delta> {
-        let scan = Scan::of(self.source, check)?;
-        self.writers.look(processes);
-        let mut comparison = Comparison::of(&self.scan, &scan, &self.settled);
-        for index in scan.entries() {
-            if self.writers.hold(scan.node(index)) {
-                comparison.distrust(index);
-            }
-        }
-        comparison.change_whole_link_groups(&scan);
-        self.reader.begin_scan();
-        let mut entries = Vec::new();
-        for index in comparison.changed() {
-            check()?;
-            entries.push(self.reader.read(&scan, index, &mut || check())?);
-        }
-        let unstable = entries
-            .iter()
-            .filter(|entry| !self.reader.still_agrees(&scan, entry.index))
-            .count();
-        Ok(Delta {
-            scan,
-            comparison,
-            entries,
-            bytes: self.reader.bytes,
-            unstable,
-        })
-    }
-
-    /// Writes what was read; the clone then is what the source was when the delta was read.
-    pub fn apply(&mut self, delta: Delta) -> Result<()> {
-        let removals = delta.comparison.removals(&self.scan, &delta.scan);
-        self.replica.remove(&self.scan, &removals)?;
-        self.write(&delta.scan, &delta.entries)?;
-        self.settled = vec![true; delta.scan.nodes().len()];
-        self.scan = delta.scan;
         Ok(())
     }
 
@@ -222,19 +246,25 @@ impl<'tree> Clone<'tree> {
         self.replica.finish(&self.scan)?;
         Ok(CompleteClone {
             tree: self.replica.into_tree(),
-            unrepresentable: self.scan.unrepresentable,
+            unrepresentable: self.scan.unrepresentable(),
         })
+    }
+
+    /// Whether the entry `name` of the root is settled.
+    #[cfg(test)]
+    pub fn is_settled(&self, name: &str) -> bool {
+        self.ledger.is_settled(self.scan.find(name))
     }
 }
 
 /// The bytes of file contents in a scan, each inode once, holes not counted.
 pub fn content_size(scan: &Scan) -> u64 {
     let mut seen = HashSet::new();
-    scan.nodes()
-        .iter()
-        .filter(|node| node.kind == Kind::File)
-        .filter(|node| !node.has_other_links() || seen.insert(node.signature.inode))
-        .map(|node| node.signature.size.min(node.signature.blocks * 512))
+    let signatures = scan.nodes().iter().map(|node| &node.signature);
+    signatures
+        .filter(|signature| signature.kind == Kind::File)
+        .filter(|signature| !signature.has_other_links() || seen.insert(signature.identity()))
+        .map(Signature::allocated)
         .sum()
 }
 

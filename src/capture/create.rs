@@ -2,24 +2,21 @@
 //! undo the ones after it.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use anyhow::Result;
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, chmodat, chownat, fchmod,
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, chmodat, chownat, fchmod,
     fchown, futimens, mkdirat, mknodat, openat, renameat, utimensat,
 };
 
-use super::material::{CAPABILITY_ATTRIBUTE, Content, FileMaterial, OPAQUE_ATTRIBUTE};
-use super::scan::Node;
+use super::material::{CAPABILITY_ATTRIBUTE, Content, FileMaterial, OPAQUE_ATTRIBUTE, PatchData};
+use super::memory::{Memory, Piece};
 use super::signature::Signature;
 use crate::system::file;
-
-/// In seconds: the latest time that Go's nanoseconds reach. containerd applies later ones, and negative ones, as 0
-/// (pkg/archive, `boundTime`).
-const LATEST_TIME: i64 = i64::MAX / 1_000_000_000;
 
 pub fn make_directory(
     parent: BorrowedFd<'_>,
@@ -40,8 +37,8 @@ pub fn make_directory(
     ] {
         if let Some(value) = value {
             file::set_attribute(directory.as_fd(), attribute, value)?;
-        } else if file::attribute(directory.as_fd(), attribute)?.is_some() {
-            rustix::fs::fremovexattr(&directory, attribute)?;
+        } else {
+            file::remove_attribute(directory.as_fd(), attribute)?;
         }
     }
     Ok(())
@@ -52,31 +49,67 @@ pub fn make_file(
     name: &OsStr,
     signature: &Signature,
     material: &FileMaterial,
-    memory: &[u8],
+    memory: &Memory,
 ) -> Result<()> {
-    let file: OwnedFd = match &material.content {
+    let file = put_content(parent, name, &material.content, memory)?;
+    rustix::fs::ftruncate(&file, material.size)?;
+    let is_new = !matches!(material.content, Content::Patch { .. });
+    fchown(&file, Some(uid(signature)), Some(gid(signature)))?;
+    fchmod(&file, Mode::from_raw_mode(signature.permissions()))?;
+    match &material.capability {
+        Some(capability) => {
+            file::set_attribute(file.as_fd(), CAPABILITY_ATTRIBUTE, capability)?;
+        }
+        None if is_new => {}
+        None => file::remove_attribute(file.as_fd(), CAPABILITY_ATTRIBUTE)?,
+    }
+    Ok(futimens(&file, &times(signature))?)
+}
+
+fn put_content(
+    parent: BorrowedFd<'_>,
+    name: &OsStr,
+    content: &Content,
+    memory: &Memory,
+) -> Result<OwnedFd> {
+    let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let open = || openat(parent, name, flags, Mode::empty());
+    Ok(match content {
         Content::Staged(staged) => {
-            renameat(rustix::fs::CWD, &staged.path, parent, name)?;
-            let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            openat(parent, name, flags, Mode::empty())?
+            renameat(CWD, &staged.path, parent, name)?;
+            open()?
         }
         Content::Memory(pieces) => {
-            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+            let flags = flags | OFlags::CREATE | OFlags::EXCL;
             let file = openat(parent, name, flags, Mode::RUSR | Mode::WUSR)?;
-            for (segment, start) in pieces {
-                let end = start + usize::try_from(segment.length).unwrap_or(0);
-                file::write_at(file.as_fd(), &memory[*start..end], segment.offset)?;
+            write_pieces(file.as_fd(), pieces, memory)?;
+            file
+        }
+        Content::Patch { data, holes } => {
+            let file = open()?;
+            for hole in holes {
+                file::punch(file.as_fd(), *hole)?;
+            }
+            match data {
+                PatchData::Memory(pieces) => write_pieces(file.as_fd(), pieces, memory)?,
+                PatchData::Staged(staged, segments) => {
+                    let staged = File::open(&staged.path)?;
+                    for segment in segments {
+                        file::copy_segment(staged.as_fd(), file.as_fd(), *segment, &|| {
+                            Ok::<(), io::Error>(())
+                        })?;
+                    }
+                }
             }
             file
         }
-    };
-    rustix::fs::ftruncate(&file, material.size)?;
-    fchown(&file, Some(uid(signature)), Some(gid(signature)))?;
-    fchmod(&file, Mode::from_raw_mode(signature.permissions()))?;
-    if let Some(capability) = &material.capability {
-        file::set_attribute(file.as_fd(), CAPABILITY_ATTRIBUTE, capability)?;
-    }
-    Ok(futimens(&file, &times(signature))?)
+    })
+}
+
+fn write_pieces(file: BorrowedFd<'_>, pieces: &[Piece], memory: &Memory) -> io::Result<()> {
+    pieces
+        .iter()
+        .try_for_each(|piece| file::write_at(file, memory.bytes_of(*piece), piece.offset))
 }
 
 pub fn make_node(parent: BorrowedFd<'_>, name: &OsStr, mode: u32, node: (u32, u32)) -> Result<()> {
@@ -105,14 +138,10 @@ pub fn set_attributes_at(
     Ok(utimensat(parent, name, &times(signature), flags)?)
 }
 
-pub fn set_directory_attributes(directory: &OwnedFd, node: &Node) -> io::Result<()> {
-    fchown(
-        directory,
-        Some(uid(&node.signature)),
-        Some(gid(&node.signature)),
-    )?;
-    fchmod(directory, Mode::from_raw_mode(node.signature.permissions()))?;
-    Ok(futimens(directory, &times(&node.signature))?)
+pub fn set_directory_attributes(directory: &OwnedFd, signature: &Signature) -> io::Result<()> {
+    fchown(directory, Some(uid(signature)), Some(gid(signature)))?;
+    fchmod(directory, Mode::from_raw_mode(signature.permissions()))?;
+    Ok(futimens(directory, &times(signature))?)
 }
 
 fn uid(signature: &Signature) -> Uid {
@@ -123,11 +152,11 @@ fn gid(signature: &Signature) -> Gid {
     Gid::from_raw(signature.group)
 }
 
-/// Whole seconds, as a layer has them, and no others than containerd sets when it applies one.
+/// Whole seconds, as a layer has them, and no others than containerd sets when it applies one: it takes negative ones, and
+/// those that Go's 64-bit nanoseconds do not reach, for 0 (pkg/archive, `boundTime`).
 fn times(signature: &Signature) -> Timestamps {
-    let seconds = signature.modified.seconds();
-    let is_kept = (0..=LATEST_TIME).contains(&seconds);
-    whole_seconds(if is_kept { seconds } else { 0 })
+    let seconds = signature.modified.seconds().filter(|seconds| *seconds >= 0);
+    whole_seconds(seconds.unwrap_or(0))
 }
 
 /// Gives a directory the time that it has in a lower layer.

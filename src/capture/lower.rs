@@ -68,10 +68,12 @@ impl Merged {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
-            if signature.kind() == Some(Kind::Whiteout) {
+            // No layer has a socket.
+            let Some(signature) = signature.filter(|signature| signature.kind != Kind::Whiteout)
+            else {
                 break;
-            }
-            let is_directory = signature.kind() == Some(Kind::Directory);
+            };
+            let is_directory = signature.kind == Kind::Directory;
             if !is_directory && found.is_some() {
                 break;
             }
@@ -93,14 +95,14 @@ impl Merged {
 
     /// Whether it shows a name that `known` has not.
     pub fn shows_more_than(&self, known: &HashSet<&[u8]>) -> io::Result<bool> {
+        let mut more = false;
         for (_, directory) in &self.directories {
-            for name in tree::names(directory.as_fd())? {
-                if !known.contains(&*name) && self.look(&name)?.is_some() {
-                    return Ok(true);
-                }
-            }
+            tree::for_each_name(directory.as_fd(), |name| {
+                more = more || (!known.contains(name) && self.look(name)?.is_some());
+                Ok(())
+            })?;
         }
-        Ok(false)
+        Ok(more)
     }
 }
 

@@ -1,21 +1,25 @@
 //! Reading the source: what an entry is made of, beyond its attributes.
 //!
 //! Contents go into memory, so that reading under a freeze touches no disk and no journal of ours; what does not fit is
-//! copied into a staging file by the kernel. At most the size that was scanned is read.
+//! shared or copied into a staging file by the kernel. Of a large file that has a copy already, only what differs is
+//! read. At most the size that was scanned is.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use rustix::io::Errno;
 
-use super::memory::Memory;
-use super::scan::{Node, ROOT, Scan, has_vanished};
+use super::difference;
+use super::directory::has_vanished;
+use super::memory::{Memory, Piece};
+use super::scan::{Check, Node, Scan};
 use super::signature::{Kind, Signature};
+use super::staging::{StagedFile, Staging};
+use crate::system::cache;
 use crate::system::clock::Moment;
 use crate::system::file::{self, Segment};
 use crate::system::text::printable;
@@ -23,6 +27,8 @@ use crate::system::tree::{self, Tree};
 
 /// Larger files are staged, so that a few of them do not use the memory up.
 const LARGEST_IN_MEMORY: u64 = 16 << 20;
+/// Sharing waits until all of a file is on disk. With more than this to be written, in pages, comparing is sooner done.
+const MOST_UNWRITTEN: u64 = 4096;
 /// A file that has so much of its own writing as a whiteout is none.
 const WHITEOUT_ATTRIBUTE: &str = "trusted.overlay.whiteout";
 pub const OPAQUE_ATTRIBUTE: &str = "trusted.overlay.opaque";
@@ -58,21 +64,19 @@ pub struct FileMaterial {
 }
 
 pub enum Content {
-    /// Runs of bytes: where they belong, and where they lie in the memory.
-    Memory(Vec<(Segment, usize)>),
+    Memory(Vec<Piece>),
     Staged(StagedFile),
+    /// What must be done to the copy that there is.
+    Patch {
+        data: PatchData,
+        holes: Vec<Segment>,
+    },
 }
 
-/// A file in the staging directory, which must be empty in the end: what is not moved away goes when this is dropped.
-pub struct StagedFile {
-    pub path: PathBuf,
-}
-
-impl Drop for StagedFile {
-    fn drop(&mut self) {
-        // Moved to its place, it is no longer there.
-        let _ = std::fs::remove_file(&self.path);
-    }
+pub enum PatchData {
+    Memory(Vec<Piece>),
+    /// At the same places in another file.
+    Staged(StagedFile, Vec<Segment>),
 }
 
 /// An entry of the scan with what it is made of.
@@ -83,54 +87,52 @@ pub struct ReadEntry {
     pub read_at: Moment,
 }
 
-/// Memory for contents, and a directory for what does not fit.
+/// What entries are read with, by one thread.
 pub struct Reader<'tree> {
     source: &'tree Tree,
-    staging: PathBuf,
-    staged: usize,
+    staging: Arc<Staging>,
     pub memory: Memory,
     directory: Option<(usize, OwnedFd)>,
-    links: HashMap<Inode, usize>,
+    can_share: bool,
+    /// Bytes copied.
     pub bytes: u64,
+    /// Bytes compared.
+    pub compared: u64,
 }
 
 impl<'tree> Reader<'tree> {
     /// At most `memory` bytes are used for contents.
-    pub fn new(source: &'tree Tree, staging: &Path, memory: usize) -> Self {
+    pub fn new(source: &'tree Tree, staging: Arc<Staging>, memory: usize) -> Self {
         Self {
             source,
-            staging: staging.to_owned(),
-            staged: 0,
+            staging,
             memory: Memory::new(memory),
             directory: None,
-            links: HashMap::new(),
+            can_share: true,
             bytes: 0,
+            compared: 0,
         }
     }
 
-    /// A new scan has new indices.
-    pub fn begin_scan(&mut self) {
+    /// To be called when the scan was updated, as other directories may be at its paths; what was read is forgotten.
+    pub fn begin(&mut self) {
         self.directory = None;
-        self.links.clear();
         self.memory.reuse();
-        self.bytes = 0;
+        (self.bytes, self.compared) = (0, 0);
     }
 
-    /// Reads one entry; `check` is asked between pieces of a long copy.
+    /// Reads one entry; `copy` is what the clone has of its content. `check` is asked between pieces of a long copy.
     pub fn read(
         &mut self,
         scan: &Scan,
         index: usize,
-        check: &mut dyn FnMut() -> Result<()>,
+        copy: Option<OwnedFd>,
+        check: &Check,
     ) -> Result<ReadEntry> {
         let read_at = Moment::stamped_now();
-        let material = match self.material(scan, index, check) {
+        let material = match self.material(scan, index, copy, check) {
             Ok(material) => material,
-            Err(error) if error.downcast_ref().is_some_and(has_vanished) => {
-                // Another name of the inode may still be there.
-                self.links.remove(&inode_of(scan.node(index)));
-                Material::Vanished
-            }
+            Err(error) if error.downcast_ref().is_some_and(has_vanished) => Material::Vanished,
             Err(error) => {
                 let path = scan.path(index);
                 return Err(error).with_context(|| format!("reading /{}", printable(&path)));
@@ -145,55 +147,40 @@ impl<'tree> Reader<'tree> {
 
     /// Whether an entry still looks as it did when it was scanned.
     pub fn still_agrees(&mut self, scan: &Scan, index: usize) -> bool {
-        let node = scan.node(index);
+        let signature = scan.node(index).signature;
         let now = self
             .enter(scan, scan.parent(index))
-            .and_then(|()| Ok(tree::stat_at(self.parent()?, &node.name)?));
-        now.is_ok_and(|stat| Signature::of(&stat).agrees_with(&node.signature))
+            .and_then(|()| Ok(tree::stat_at(self.parent()?, scan.name(index))?));
+        now.is_ok_and(|stat| Signature::of(&stat).is_some_and(|now| now.agrees_with(&signature)))
     }
 
     fn material(
         &mut self,
         scan: &Scan,
         index: usize,
-        check: &mut dyn FnMut() -> Result<()>,
+        copy: Option<OwnedFd>,
+        check: &Check,
     ) -> Result<Material> {
-        let node = scan.node(index);
-        if let Some(first) = self.first_link(node, index) {
-            return Ok(Material::Link(first));
-        }
+        let (node, name) = (scan.node(index), scan.name(index));
         self.enter(scan, scan.parent(index))?;
-        Ok(match node.kind {
-            Kind::Directory => directory_material(&self.open_checked(node)?)?,
-            Kind::File => self.file_material(node, check)?,
-            Kind::Symlink => self.symlink_material(node)?,
+        Ok(match node.kind() {
+            Kind::Directory => directory_material(&self.open_checked(node, name)?)?,
+            Kind::File => {
+                let file = self.open_checked(node, name)?;
+                self.file_material(&file, node.signature.size(), copy, check)?
+            }
+            Kind::Symlink => self.symlink_material(name)?,
             Kind::Whiteout => Material::Whiteout,
             Kind::Special => Material::Special {
-                capability: self.capability(node)?,
+                capability: self.capability(name)?,
             },
         })
     }
 
-    /// The entry that was read first of those that share an inode.
-    fn first_link(&mut self, node: &Node, index: usize) -> Option<usize> {
-        if !node.has_other_links() {
-            return None;
-        }
-        let first = *self.links.entry(inode_of(node)).or_insert(index);
-        (first != index).then_some(first)
-    }
-
     fn enter(&mut self, scan: &Scan, directory: usize) -> Result<()> {
-        if self
-            .directory
-            .as_ref()
-            .is_none_or(|(open, _)| *open != directory)
-        {
-            let path = if directory == ROOT {
-                Vec::new()
-            } else {
-                scan.path(directory)
-            };
+        let is_open = self.directory.as_ref().map(|(open, _)| *open) == Some(directory);
+        if !is_open {
+            let path = scan.path(directory);
             self.directory = Some((directory, self.source.directory(&path)?));
         }
         Ok(())
@@ -206,19 +193,18 @@ impl<'tree> Reader<'tree> {
     }
 
     /// Opens an entry, if it still is the inode that was scanned.
-    fn open_checked(&self, node: &Node) -> Result<OwnedFd> {
-        let file = tree::open_at(self.parent()?, &node.name, |stat| {
-            let now = Signature::of(stat);
-            now.inode == node.signature.inode
-                && now.device == node.signature.device
-                && now.file_type() == node.signature.file_type()
+    fn open_checked(&self, node: &Node, name: &[u8]) -> Result<OwnedFd> {
+        let file = tree::open_at(self.parent()?, name, |stat| {
+            Signature::of(stat).is_some_and(|now| {
+                now.identity() == node.signature.identity() && now.kind == node.kind()
+            })
         });
         Ok(file?)
     }
 
-    fn symlink_material(&self, node: &Node) -> Result<Material> {
-        let name = std::ffi::OsStr::from_bytes(&node.name);
-        let target = match rustix::fs::readlinkat(self.parent()?, name, Vec::new()) {
+    fn symlink_material(&self, name: &[u8]) -> Result<Material> {
+        let entry = std::ffi::OsStr::from_bytes(name);
+        let target = match rustix::fs::readlinkat(self.parent()?, entry, Vec::new()) {
             Ok(target) => target.into_bytes(),
             // It is no link any more.
             Err(Errno::INVAL) => return Err(io::Error::from(Errno::NOENT).into()),
@@ -226,36 +212,38 @@ impl<'tree> Reader<'tree> {
         };
         Ok(Material::Symlink {
             target,
-            capability: self.capability(node)?,
+            capability: self.capability(name)?,
         })
     }
 
     /// That of an entry which cannot be opened.
-    fn capability(&self, node: &Node) -> io::Result<Option<Vec<u8>>> {
-        file::attribute_at(self.parent()?, &node.name, CAPABILITY_ATTRIBUTE)
+    fn capability(&self, name: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        file::attribute_at(self.parent()?, name, CAPABILITY_ATTRIBUTE)
     }
 
     fn file_material(
         &mut self,
-        node: &Node,
-        check: &mut dyn FnMut() -> Result<()>,
+        file: &OwnedFd,
+        size: u64,
+        copy: Option<OwnedFd>,
+        check: &Check,
     ) -> Result<Material> {
-        let file = self.open_checked(node)?;
-        refuse_merged_only(file.as_fd())?;
-        let size = node.signature.size;
-        if size == 0 && file::attribute(file.as_fd(), WHITEOUT_ATTRIBUTE)?.is_some() {
+        let file = file.as_fd();
+        refuse_merged_only(file)?;
+        if size == 0 && file::attribute(file, WHITEOUT_ATTRIBUTE)?.is_some() {
             return Ok(Material::Whiteout);
         }
-        let capability = file::attribute(file.as_fd(), CAPABILITY_ATTRIBUTE)?;
-        let segments = file::segments(file.as_fd(), size)?;
-        let data: u64 = segments.iter().map(|segment| segment.length).sum();
-        let content = if data <= self.memory.room().min(LARGEST_IN_MEMORY) {
-            self.read_into_memory(file.as_fd(), &segments)?
-        } else {
-            self.stage(file.as_fd(), &segments, check)?
+        let capability = file::attribute(file, CAPABILITY_ATTRIBUTE)?;
+        let data = file::segments(file, size)?;
+        let content = match copy {
+            Some(copy) => self.against(file, copy.as_fd(), &data, size, check)?,
+            None if length(&data) <= self.memory.room().min(LARGEST_IN_MEMORY) => {
+                Content::Memory(self.read_into_memory(file, &data)?)
+            }
+            None => Content::Staged(self.stage(file, &data, check)?),
         };
         // A file that shrank is short; one that grew is cut.
-        let size = size.min(tree::stat(file.as_fd())?.stx_size);
+        let size = size.min(tree::stat(file)?.stx_size);
         Ok(Material::File(FileMaterial {
             size,
             capability,
@@ -263,40 +251,85 @@ impl<'tree> Reader<'tree> {
         }))
     }
 
-    fn read_into_memory(&mut self, file: BorrowedFd<'_>, segments: &[Segment]) -> Result<Content> {
-        let mut pieces = Vec::with_capacity(segments.len());
-        for &Segment { offset, length } in segments {
-            let (start, length) = self.memory.read(file, offset, length)?;
-            pieces.push((Segment { offset, length }, start));
-            self.bytes += length;
+    /// What is there that the copy has not.
+    fn against(
+        &mut self,
+        file: BorrowedFd<'_>,
+        copy: BorrowedFd<'_>,
+        data: &[Segment],
+        size: u64,
+        check: &Check,
+    ) -> Result<Content> {
+        let is_written = cache::unwritten_pages(file).is_none_or(|pages| pages < MOST_UNWRITTEN);
+        if size > LARGEST_IN_MEMORY
+            && is_written
+            && let Some(shared) = self.share(file)?
+        {
+            return Ok(Content::Staged(shared));
         }
-        Ok(Content::Memory(pieces))
+        let difference = difference::between(file, copy, data, size, check)?;
+        self.compared += length(data);
+        let data = if length(&difference.data) <= self.memory.room() {
+            PatchData::Memory(self.read_into_memory(file, &difference.data)?)
+        } else {
+            let (target, staged) = self.staging.create()?;
+            self.copy(file, &target, &difference.data, check)?;
+            PatchData::Staged(staged, difference.data)
+        };
+        let holes = difference.holes;
+        Ok(Content::Patch { data, holes })
+    }
+
+    fn read_into_memory(&mut self, file: BorrowedFd<'_>, data: &[Segment]) -> Result<Vec<Piece>> {
+        let mut pieces = Vec::with_capacity(data.len());
+        for segment in data {
+            let piece = self.memory.read(file, *segment)?;
+            self.bytes += piece.length as u64;
+            pieces.push(piece);
+        }
+        Ok(pieces)
     }
 
     fn stage(
         &mut self,
         file: BorrowedFd<'_>,
-        segments: &[Segment],
-        check: &mut dyn FnMut() -> Result<()>,
-    ) -> Result<Content> {
-        self.staged += 1;
-        let path = self.staging.join(format!("freezeframe-{}", self.staged));
-        let target = File::create_new(&path)
-            .with_context(|| format!("creating the staging file {}", path.display()))?;
-        let staged = StagedFile { path };
-        for segment in segments {
+        data: &[Segment],
+        check: &Check,
+    ) -> Result<StagedFile> {
+        if let Some(shared) = self.share(file)? {
+            return Ok(shared);
+        }
+        let (target, staged) = self.staging.create()?;
+        self.copy(file, &target, data, check)?;
+        Ok(staged)
+    }
+
+    /// A file with the same content, where the file system can share it.
+    fn share(&mut self, file: BorrowedFd<'_>) -> Result<Option<StagedFile>> {
+        if !self.can_share {
+            return Ok(None);
+        }
+        let (target, staged) = self.staging.create()?;
+        self.can_share = file::share_content(file, target.as_fd())?;
+        Ok(self.can_share.then_some(staged))
+    }
+
+    fn copy(
+        &mut self,
+        file: BorrowedFd<'_>,
+        target: &File,
+        data: &[Segment],
+        check: &Check,
+    ) -> Result<()> {
+        for segment in data {
             self.bytes += file::copy_segment(file, target.as_fd(), *segment, check)?;
         }
-        Ok(Content::Staged(staged))
+        Ok(())
     }
 }
 
-/// Major and minor number of the device, and the number on it.
-type Inode = (u32, u32, u64);
-
-fn inode_of(node: &Node) -> Inode {
-    let Signature { device, inode, .. } = node.signature;
-    (device.0, device.1, inode)
+fn length(data: &[Segment]) -> u64 {
+    data.iter().map(|segment| segment.length).sum()
 }
 
 fn directory_material(directory: &OwnedFd) -> Result<Material> {

@@ -5,10 +5,18 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 
-use crate::system::file;
+use crate::system::file::{self, Segment};
 
 /// As much as a disk likes at once.
 const ENOUGH_TO_WRITE: usize = 8 << 20;
+
+/// Where a run of bytes belongs in its file, and where it lies in the memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece {
+    pub offset: u64,
+    pub start: usize,
+    pub length: usize,
+}
 
 pub struct Memory {
     bytes: Vec<u8>,
@@ -23,8 +31,8 @@ impl Memory {
         }
     }
 
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+    pub fn bytes_of(&self, piece: Piece) -> &[u8] {
+        &self.bytes[piece.start..][..piece.length]
     }
 
     /// In bytes.
@@ -37,18 +45,17 @@ impl Memory {
         self.used >= ENOUGH_TO_WRITE.min(self.bytes.len() / 2)
     }
 
-    /// Reads at most `length` bytes, for which there is room; returns where they lie, and how many there were.
-    pub fn read(
-        &mut self,
-        file: BorrowedFd<'_>,
-        offset: u64,
-        length: u64,
-    ) -> io::Result<(usize, u64)> {
+    /// Reads a segment, for which there is room; less where the file ends.
+    pub fn read(&mut self, file: BorrowedFd<'_>, segment: Segment) -> io::Result<Piece> {
         let start = self.used;
-        let end = start + usize::try_from(length).unwrap_or(0);
-        let count = file::read_at(file, &mut self.bytes[start..end], offset)?;
-        self.used += count;
-        Ok((start, count as u64))
+        let end = start + usize::try_from(segment.length).unwrap_or(0);
+        let length = file::read_at(file, &mut self.bytes[start..end], segment.offset)?;
+        self.used += length;
+        Ok(Piece {
+            offset: segment.offset,
+            start,
+            length,
+        })
     }
 
     /// Forgets what was read.

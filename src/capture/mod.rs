@@ -5,8 +5,11 @@
 //! agree, within a bound.
 
 mod clone;
-mod comparison;
 mod create;
+mod delta;
+mod difference;
+pub mod directory;
+mod ledger;
 pub mod lower;
 pub mod material;
 mod memory;
@@ -14,10 +17,16 @@ mod replica;
 pub mod scan;
 pub mod signature;
 mod space;
+mod staging;
 mod standing;
 #[cfg(test)]
 mod tests;
 pub mod unchanged;
+mod update;
+mod work;
+mod worker;
+mod workers;
+mod writeback;
 mod writers;
 
 use std::path::Path;
@@ -26,15 +35,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::containerd::{Containerd, OverlayMount, Task};
-use crate::freeze::{Freezer, Frozen};
+use crate::freeze::{Freezer, Frozen, HOLD_BOUND};
 use crate::plan::Subject;
 use crate::settings::Reserve;
 use crate::stages::Stages;
 use crate::system::priority::yielding;
 use crate::system::signals;
 use crate::system::tree::{self, Tree};
-use clone::{Clone, Delta, content_size};
-use scan::Scan;
+use clone::{Clone, content_size, probe_grain};
+use delta::Delta;
+use scan::{Check, Scan};
 use standing::Standing;
 use writers::Writers;
 
@@ -54,9 +64,13 @@ pub struct Capture<'a> {
     pub subject: &'a Subject,
     /// The container's upper directory.
     pub upper: &'a Path,
+    /// Whether equal signatures mean equal content on its file system.
+    pub trusts_signatures: bool,
     /// The prepared snapshot, whose upper directory becomes the clone.
     pub prepared: &'a OverlayMount,
     pub pause: bool,
+    /// How long it may be frozen; without it, for as long as the watchdog allows.
+    pub max_pause: Option<Duration>,
     /// What is to stay free on the disk.
     pub reserve: Reserve,
     /// Finds what freezes the task with this process.
@@ -68,6 +82,7 @@ pub struct Captured {
     pub tree: Tree,
     pub bytes_cloned: u64,
     pub bytes_copied_frozen: u64,
+    pub bytes_compared_frozen: u64,
     /// How long the container was frozen, in all.
     pub frozen: Duration,
     pub warnings: Vec<String>,
@@ -77,8 +92,11 @@ pub struct Captured {
 struct Tally {
     frozen: Duration,
     bytes_copied_frozen: u64,
+    bytes_compared_frozen: u64,
     unstable: usize,
     too_long: usize,
+    /// The shortest freeze that would have done.
+    needed: Option<Duration>,
 }
 
 impl Capture<'_> {
@@ -87,14 +105,21 @@ impl Capture<'_> {
             .with_context(|| format!("opening the upper directory {}", self.upper.display()))?;
         let mut writers = Writers::default();
         writers.look(&self.processes()?);
-        let scan = stages.time("scan", || Scan::of(&source, &|| Ok(signals::check()?)))?;
+        let grain = probe_grain(&self.prepared.work)?;
+        let check: &Check = &|| Ok(signals::check()?);
+        // Without a grain no change time vouches for a directory's names.
+        let grain = self.trusts_signatures.then_some(grain);
+        let scan = stages.time("scan", || Scan::of_changing(&source, grain, check))?;
         let size = content_size(&scan);
         space::check(&self.prepared.upper, size, self.reserve)?;
         let (upper, staging) = (&self.prepared.upper, &self.prepared.work);
         let mut clone = Clone::new(&source, upper, staging, writers, size)?;
+        if !self.trusts_signatures {
+            clone.distrust();
+        }
         self.thaw_abandoned()?;
         stages.time("copy", || yielding(|| self.copy_ahead(&mut clone, scan)))?;
-        let tally = stages.time("freeze", || self.copy_rest(&mut clone, &source))?;
+        let tally = stages.time("freeze", || self.copy_rest(&mut clone))?;
         self.check_still_there(&source)?;
         stages.time("finish", || finish(clone, &tally))
     }
@@ -106,7 +131,7 @@ impl Capture<'_> {
             if previous.elapsed < SHORT_PASS || previous.changed == 0 {
                 break;
             }
-            let pass = clone.pass(&self.processes()?)?;
+            let pass = clone.pass_ahead(&self.processes()?)?;
             let shrinks = pass.elapsed < previous.elapsed * 2 / 3;
             previous = pass;
             if !shrinks {
@@ -117,7 +142,7 @@ impl Capture<'_> {
     }
 
     /// Makes the clone what the container is at one moment.
-    fn copy_rest(&self, clone: &mut Clone, source: &Tree) -> Result<Tally> {
+    fn copy_rest(&self, clone: &mut Clone) -> Result<Tally> {
         let mut tally = Tally::default();
         for _ in 0..MOST_TRIES {
             let delta = match self.standing()? {
@@ -125,12 +150,13 @@ impl Capture<'_> {
                     yielding(|| self.roll(clone))?;
                     return Ok(tally);
                 }
+                Standing::Running { .. } if !self.fits(clone, &mut tally)? => None,
                 Standing::Running { freezer, pid } => {
                     let outcome = self.freeze_and_read(clone, &freezer, pid, &mut tally);
                     self.keep_paused(&freezer)?;
                     self.unless_ended(outcome, pid)?
                 }
-                Standing::Quiet(task) => self.read_quiet(clone, source, task)?,
+                Standing::Quiet(task) => self.read_quiet(clone, task)?,
             };
             if let Some(delta) = delta {
                 tally.unstable = delta.unstable;
@@ -140,21 +166,42 @@ impl Capture<'_> {
             if tally.too_long == MOST_LONG_FREEZES {
                 break;
             }
-            clone.pass(&self.processes()?)?;
+            clone.pass_ahead(&self.processes()?)?;
         }
-        bail!(
-            "the container changes more than can be copied while it is frozen ({} s), or does not stay frozen: try again \
-             when it is less busy, or use --pause=false",
-            crate::freeze::HOLD_BOUND.as_secs()
-        )
+        bail!(self.too_busy(&tally))
+    }
+
+    /// Whether a freeze is expected to end within the bound that somebody set.
+    fn fits(&self, clone: &mut Clone, tally: &mut Tally) -> Result<bool> {
+        let Some(most) = self.max_pause else {
+            return Ok(true);
+        };
+        let expected = clone.rehearse(&self.processes()?)?;
+        tally.needed = Some(tally.needed.map_or(expected, |needed| needed.min(expected)));
+        Ok(expected <= most)
+    }
+
+    fn too_busy(&self, tally: &Tally) -> String {
+        match (self.max_pause, tally.needed) {
+            (Some(most), Some(needed)) => format!(
+                "the container would have to be frozen for about {} ms, which is more than --max-pause {most:?}: allow more, \
+                 try again when it is less busy, or use --pause=false",
+                needed.max(most).as_millis() + 1
+            ),
+            _ => format!(
+                "the container changes more than can be copied while it is frozen ({} s), or does not stay frozen: try \
+                 again when it is less busy, allow more with --max-pause, or use --pause=false",
+                HOLD_BOUND.as_secs()
+            ),
+        }
     }
 
     /// Reads the delta of a container that does not run; `None` where it has begun to, if only in between.
-    fn read_quiet(&self, clone: &mut Clone, source: &Tree, before: Task) -> Result<Option<Delta>> {
+    fn read_quiet(&self, clone: &mut Clone, before: Task) -> Result<Option<Delta>> {
         let delta = clone.read_delta(&self.processes()?, &|| Ok(signals::check()?))?;
         clone.bytes += delta.bytes;
         let stayed = matches!(self.standing()?, Standing::Quiet(after) if after == before);
-        Ok((stayed && delta.still_holds(source)?).then_some(delta))
+        Ok((stayed && clone.still_holds()?).then_some(delta))
     }
 
     /// Reads the delta under a freeze; `None` where that took too long or the freeze did not hold.
@@ -166,11 +213,12 @@ impl Capture<'_> {
         tally: &mut Tally,
     ) -> Result<Option<Delta>> {
         clone.prepare_delta();
-        let Some(frozen) = freezer.freeze(|| self.still_runs(pid))? else {
+        let hold = self.max_pause.unwrap_or(HOLD_BOUND);
+        let Some(frozen) = freezer.freeze(hold, || self.still_runs(pid))? else {
             return Ok(None);
         };
         let delta = read_frozen(clone, freezer, &frozen);
-        let held = frozen.holds();
+        let was_held = frozen.holds();
         tally.frozen += frozen.thaw()?;
         match delta {
             Err(error) if error.is::<TooLong>() => {
@@ -179,8 +227,9 @@ impl Capture<'_> {
             }
             Err(error) => Err(error),
             // A container that ended meanwhile has no freezer to ask.
-            Ok(delta) if held.unwrap_or(false) => {
+            Ok(delta) if was_held.unwrap_or(false) => {
                 tally.bytes_copied_frozen += delta.bytes;
+                tally.bytes_compared_frozen += delta.compared;
                 Ok(Some(delta))
             }
             Ok(_) => Ok(None),
@@ -248,6 +297,7 @@ fn finish(clone: Clone, tally: &Tally) -> Result<Captured> {
         tree: clone.tree,
         bytes_cloned,
         bytes_copied_frozen: tally.bytes_copied_frozen,
+        bytes_compared_frozen: tally.bytes_compared_frozen,
         frozen: tally.frozen,
         warnings,
     })

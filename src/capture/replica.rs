@@ -10,23 +10,25 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use rustix::fs::{AtFlags, linkat, symlinkat, unlinkat};
+use rustix::fs::{AtFlags, CWD, linkat, renameat, symlinkat, unlinkat};
 
 use super::create;
 use super::material::{Material, ReadEntry};
+use super::memory::Memory;
 use super::scan::Scan;
 use super::signature::Kind;
 use crate::system::text::printable;
-use crate::system::tree::Tree;
+use crate::system::tree::{self, Tree};
 
 /// A directory tree that is being made.
 pub struct Replica {
     tree: Tree,
-    parent: Option<(Vec<u8>, OwnedFd)>,
+    /// The directory of the last entry.
+    parent: Option<(usize, OwnedFd)>,
 }
 
 impl Replica {
-    /// `upper` is empty and ours.
+    /// `upper` is ours.
     pub fn new(upper: &Path) -> Result<Self> {
         let tree = Tree::open(upper).with_context(|| format!("opening {}", upper.display()))?;
         Ok(Self { tree, parent: None })
@@ -40,115 +42,147 @@ impl Replica {
         self.tree
     }
 
-    /// Removes entries of `scan`; children come before their directories.
-    pub fn remove(&mut self, scan: &Scan, entries: &[usize]) -> Result<()> {
-        for &index in entries {
-            let node = scan.node(index);
-            let flags = match node.kind {
+    /// To be called when entries were removed: a path may lead to another directory now.
+    pub fn begin(&mut self) {
+        self.parent = None;
+    }
+
+    /// Removes entries, children before their directories.
+    pub fn remove(&mut self, scan: &Scan, entries: &[(usize, Kind)]) -> Result<()> {
+        for &(index, kind) in entries {
+            let flags = match kind {
                 Kind::Directory => AtFlags::REMOVEDIR,
                 _ => AtFlags::empty(),
             };
-            let path = scan.path(scan.parent(index));
+            let name = OsStr::from_bytes(scan.name(index));
             let removed = self
-                .enter(&path)
-                .and_then(|parent| Ok(unlinkat(parent, OsStr::from_bytes(&node.name), flags)?));
+                .enter(scan, scan.parent(index))
+                .and_then(|parent| Ok(unlinkat(parent, name, flags)?));
             ignore_absent(removed).with_context(|| describe("removing", scan, index))?;
         }
-        // A directory may be made anew under the path that is held open.
-        self.parent = None;
+        self.begin();
         Ok(())
     }
 
-    /// Makes what was read of `scan`; `memory` holds its contents.
-    pub fn write(&mut self, scan: &Scan, entries: &[ReadEntry], memory: &[u8]) -> Result<()> {
-        for entry in entries {
-            self.write_entry(scan, entry, memory)
-                .with_context(|| describe("cloning", scan, entry.index))?;
-        }
-        Ok(())
+    /// Opens what was made of a file.
+    pub fn open(&mut self, scan: &Scan, index: usize) -> Result<OwnedFd> {
+        let name = scan.name(index);
+        self.enter(scan, scan.parent(index))
+            .and_then(|parent| tree::open_at(parent, name, |_| true))
+            .with_context(|| describe("opening the copy of", scan, index))
     }
 
-    fn write_entry(&mut self, scan: &Scan, entry: &ReadEntry, memory: &[u8]) -> Result<()> {
-        let node = scan.node(entry.index);
-        if let Material::Link(first) = entry.material {
-            return self.write_link(scan, entry.index, first);
-        }
-        let path = scan.path(scan.parent(entry.index));
-        let Some(parent) = self.enter_if_present(&path)? else {
-            return Ok(());
+    /// Takes a file out, to `path`.
+    pub fn take_out(&mut self, scan: &Scan, index: usize, path: &Path) -> Result<()> {
+        let name = OsStr::from_bytes(scan.name(index));
+        self.enter(scan, scan.parent(index))
+            .and_then(|parent| Ok(renameat(parent, name, CWD, path)?))
+            .with_context(|| describe("moving the copy of", scan, index))
+    }
+
+    /// Puts a file in, from `path`; `false` where its directory is not there.
+    pub fn put_in(&mut self, scan: &Scan, index: usize, path: &Path) -> Result<bool> {
+        let name = OsStr::from_bytes(scan.name(index));
+        let moved = self
+            .enter(scan, scan.parent(index))
+            .and_then(|parent| Ok(renameat(CWD, path, parent, name)?));
+        is_there(moved).with_context(|| describe("moving a copy to", scan, index))
+    }
+
+    /// Makes an entry, whose contents `memory` holds; `false` where there was nothing to make, or nowhere to make it.
+    pub fn write(&mut self, scan: &Scan, entry: &ReadEntry, memory: &Memory) -> Result<bool> {
+        let index = entry.index;
+        let put = |replica: &mut Self| match entry.material {
+            Material::Link(first) => replica.link(scan, index, first),
+            _ => replica.make(scan, entry, memory),
         };
-        let name = OsStr::from_bytes(&node.name);
+        let made = match put(self) {
+            // A directory that changes while it is read may tell a name twice.
+            Err(error) if is_in_the_way(&error) => {
+                self.remove(scan, &[(index, Kind::File)])?;
+                put(self)
+            }
+            outcome => outcome,
+        };
+        made.with_context(|| describe("cloning", scan, index))
+    }
+
+    fn make(&mut self, scan: &Scan, entry: &ReadEntry, memory: &Memory) -> Result<bool> {
+        let signature = &scan.node(entry.index).signature;
+        let name = OsStr::from_bytes(scan.name(entry.index));
+        let Some(parent) = self.enter_if_present(scan, scan.parent(entry.index))? else {
+            return Ok(false);
+        };
         match &entry.material {
             Material::Directory { opaque, capability } => {
                 create::make_directory(parent, name, *opaque, capability.as_deref())?;
             }
-            Material::File(file) => create::make_file(parent, name, &node.signature, file, memory)?,
+            Material::File(file) => create::make_file(parent, name, signature, file, memory)?,
             Material::Symlink { target, capability } => {
                 symlinkat(OsStr::from_bytes(target), parent, name)?;
-                create::set_attributes_at(parent, name, &node.signature, capability.as_deref())?;
+                create::set_attributes_at(parent, name, signature, capability.as_deref())?;
             }
             Material::Whiteout => create::make_node(parent, name, nix::libc::S_IFCHR, (0, 0))?,
             Material::Special { capability } => {
-                create::make_node(parent, name, node.signature.mode, node.signature.node)?;
-                create::set_attributes_at(parent, name, &node.signature, capability.as_deref())?;
+                create::make_node(parent, name, signature.mode(), signature.node())?;
+                create::set_attributes_at(parent, name, signature, capability.as_deref())?;
             }
-            Material::Link(_) | Material::Vanished => {}
+            Material::Link(_) | Material::Vanished => return Ok(false),
         }
-        Ok(())
+        Ok(true)
     }
 
-    fn write_link(&mut self, scan: &Scan, index: usize, first: usize) -> Result<()> {
-        let source = scan.path(scan.parent(first));
-        let Some(source) = self
-            .enter_if_present(&source)?
-            .map(|fd| fd.try_clone_to_owned())
-        else {
-            return Ok(());
+    fn link(&mut self, scan: &Scan, index: usize, first: usize) -> Result<bool> {
+        let source = self.enter_if_present(scan, scan.parent(first))?;
+        let Some(source) = source.map(|open| open.try_clone_to_owned()) else {
+            return Ok(false);
         };
-        let target = scan.path(scan.parent(index));
-        let Some(target) = self.enter_if_present(&target)? else {
-            return Ok(());
+        let Some(target) = self.enter_if_present(scan, scan.parent(index))? else {
+            return Ok(false);
         };
         let linked = linkat(
             &source?,
-            OsStr::from_bytes(&scan.node(first).name),
+            OsStr::from_bytes(scan.name(first)),
             target,
-            OsStr::from_bytes(&scan.node(index).name),
+            OsStr::from_bytes(scan.name(index)),
             AtFlags::empty(),
         );
-        // Its directory vanished, and will be made again with all that is in it.
-        ignore_absent(linked.map_err(Into::into)).map_err(Into::into)
+        // The first may have vanished before it was read.
+        Ok(is_there(linked.map_err(Into::into))?)
     }
 
     /// Gives every directory of `scan` its attributes, now that nothing is made in them any more.
     pub fn finish(&mut self, scan: &Scan) -> Result<()> {
         for index in scan.entries() {
             let node = scan.node(index);
-            if node.kind == Kind::Directory {
+            if node.kind() == Kind::Directory {
                 let path = scan.path(index);
-                let set = self
-                    .tree
-                    .directory(&path)
-                    .and_then(|directory| create::set_directory_attributes(&directory, node));
+                let set = self.tree.directory(&path).and_then(|directory| {
+                    create::set_directory_attributes(&directory, &node.signature)
+                });
                 ignore_absent(set).with_context(|| describe("cloning", scan, index))?;
             }
         }
         Ok(())
     }
 
-    fn enter_if_present(&mut self, path: &[u8]) -> io::Result<Option<BorrowedFd<'_>>> {
-        match self.enter(path) {
+    fn enter_if_present(
+        &mut self,
+        scan: &Scan,
+        directory: usize,
+    ) -> io::Result<Option<BorrowedFd<'_>>> {
+        match self.enter(scan, directory) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             answer => answer.map(Some),
         }
     }
 
-    /// The directory `path`, kept open for its next entry.
-    fn enter(&mut self, path: &[u8]) -> io::Result<BorrowedFd<'_>> {
-        let held = self.parent.take().filter(|(held, _)| held == path);
+    /// A directory, kept open for its next entry.
+    fn enter(&mut self, scan: &Scan, directory: usize) -> io::Result<BorrowedFd<'_>> {
+        let held = self.parent.take().filter(|(held, _)| *held == directory);
         let open = match held {
             Some(open) => open,
-            None => (path.to_vec(), self.tree.directory(path)?),
+            None => (directory, self.tree.directory(&scan.path(directory))?),
         };
         Ok(self.parent.insert(open).1.as_fd())
     }
@@ -158,9 +192,19 @@ fn describe(doing: &str, scan: &Scan, index: usize) -> String {
     format!("{doing} /{}", printable(&scan.path(index)))
 }
 
-fn ignore_absent(answer: io::Result<()>) -> io::Result<()> {
+fn is_in_the_way(error: &anyhow::Error) -> bool {
+    let code = error.downcast_ref::<rustix::io::Errno>().copied();
+    let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    code == Some(rustix::io::Errno::EXIST) || kind == Some(io::ErrorKind::AlreadyExists)
+}
+
+fn is_there(answer: io::Result<()>) -> io::Result<bool> {
     match answer {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        answer => answer,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        answer => answer.map(|()| true),
     }
+}
+
+fn ignore_absent(answer: io::Result<()>) -> io::Result<()> {
+    is_there(answer).map(drop)
 }

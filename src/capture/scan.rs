@@ -1,78 +1,104 @@
 //! A scan: what a tree looks like at one moment, by attributes alone; no file is opened.
 //!
 //! Directories are read level by level, on all processors where a level is wide. A directory that vanishes while the
-//! container runs is scanned as empty: the scan under the freeze decides. Left out are sockets, which no
-//! layer has, and names that mean something else in a layer.
+//! container runs is scanned as empty: the scan under the freeze decides. Left out are sockets, which no layer has, and
+//! names that mean something else in a layer. About 100 bytes are held for each entry; `update` looks again in place.
 
-use std::collections::VecDeque;
-use std::io;
-use std::num::NonZero;
-use std::ops::Range;
-use std::os::fd::AsFd;
+use std::collections::{HashMap, VecDeque};
+use std::iter;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 
+use super::directory::{self, Content};
 use super::signature::{Kind, Signature};
+use super::workers;
+use crate::system::clock::{Grain, Moment};
 use crate::system::text::printable;
-use crate::system::tree::{self, Tree};
+use crate::system::tree::Tree;
 
-/// Names that every reader of layers takes for whiteouts (OCI image specification, layer.md): no layer can carry them.
-pub const WHITEOUT_PREFIX: &[u8] = b".wh.";
-/// Narrower levels are not worth a thread.
-const DIRECTORIES_PER_THREAD: usize = 64;
-const MOST_THREADS: usize = 8;
+/// Directories that one thread reads before it asks for more; narrower levels are not worth a second.
+const DIRECTORIES_AT_ONCE: usize = 16;
+/// Directories whose contents are held twice at a time.
+const DIRECTORIES_HELD: usize = 1024;
 pub const ROOT: usize = 0;
+/// The root is nobody's child and nobody's sibling.
+const NONE: u32 = 0;
 
 #[derive(Clone, Debug)]
 pub struct Node {
-    parent: usize,
-    pub name: Box<[u8]>,
-    pub kind: Kind,
     pub signature: Signature,
-    children: Range<usize>,
+    parent: u32,
+    first_child: u32,
+    next_sibling: u32,
+    /// Where its name is: a byte for the length comes first.
+    name: u32,
+    /// It was there when an earlier scan looked. Its path still is what it was.
+    is_gone: bool,
+    /// Of a directory: a name that comes is bound to move its change time.
+    is_listed: bool,
 }
 
 impl Node {
-    /// Whether other names may lead to the same inode.
+    pub fn kind(&self) -> Kind {
+        self.signature.kind
+    }
+
+    pub fn is_gone(&self) -> bool {
+        self.is_gone
+    }
+
     pub fn has_other_links(&self) -> bool {
-        let shares = !matches!(self.kind, Kind::Directory | Kind::Whiteout);
-        shares && self.signature.links > 1
+        self.signature.has_other_links()
     }
 }
 
-/// The entries of a tree, parents before children, the children of one directory together and sorted by name.
+/// The entries of a tree, parents before children.
 pub struct Scan {
     nodes: Vec<Node>,
-    /// Entries left out because no layer can carry their names.
-    pub unrepresentable: usize,
+    names: Vec<u8>,
+    grain: Option<Grain>,
+    /// By directory: entries left out because no layer can carry their names.
+    unrepresentable: HashMap<usize, usize>,
 }
+
+/// Asked again and again whether to go on.
+pub type Check = dyn Fn() -> Result<()> + Sync;
 
 impl Scan {
     /// Scans `tree`; `check` is asked between directories.
     pub fn of(tree: &Tree, check: &Check) -> Result<Self> {
-        let mut scan = Self::empty(tree)?;
-        let mut level = vec![ROOT];
-        while !level.is_empty() {
-            level = scan.add_level(tree, &level, check)?;
-        }
+        Self::of_changing(tree, None, check)
+    }
+
+    /// The same for a tree that is looked at again, and has stamps of this grain, if they say anything.
+    pub fn of_changing(tree: &Tree, grain: Option<Grain>, check: &Check) -> Result<Self> {
+        let mut scan = Self::empty(tree, grain)?;
+        scan.add_below(tree, vec![ROOT], check)?;
         Ok(scan)
     }
 
     /// A tree of which nothing is known yet but its root.
-    pub fn empty(tree: &Tree) -> Result<Self> {
-        let root = tree::stat(tree.root()).context("reading the root of a tree")?;
-        Ok(Self {
-            nodes: vec![Node {
-                parent: ROOT,
-                name: Box::default(),
-                kind: Kind::Directory,
-                signature: Signature::of(&root),
-                children: 0..0,
-            }],
-            unrepresentable: 0,
-        })
+    pub fn empty(tree: &Tree, grain: Option<Grain>) -> Result<Self> {
+        let mut scan = Self {
+            nodes: Vec::new(),
+            names: Vec::new(),
+            grain,
+            unrepresentable: HashMap::new(),
+        };
+        let name = scan.store_name(b"")?;
+        scan.nodes.push(Node {
+            signature: directory::root_signature(tree)?,
+            parent: NONE,
+            first_child: NONE,
+            next_sibling: NONE,
+            name,
+            is_gone: false,
+            is_listed: false,
+        });
+        Ok(scan)
     }
 
+    /// With the root, and with what is gone.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
     }
@@ -81,33 +107,47 @@ impl Scan {
         &self.nodes[index]
     }
 
+    pub fn name(&self, index: usize) -> &[u8] {
+        let start = self.nodes[index].name as usize;
+        let length = usize::from(self.names[start]);
+        &self.names[start + 1..][..length]
+    }
+
     pub fn parent(&self, index: usize) -> usize {
-        self.nodes[index].parent
+        self.nodes[index].parent as usize
     }
 
-    pub fn children(&self, index: usize) -> Range<usize> {
-        self.nodes[index].children.clone()
+    /// What is in a directory now, in no order.
+    pub fn children(&self, index: usize) -> impl Iterator<Item = usize> + '_ {
+        let next = |index: u32| (index != NONE).then_some(index);
+        let first = next(self.nodes[index].first_child);
+        let all = iter::successors(first, move |child| {
+            next(self.nodes[*child as usize].next_sibling)
+        });
+        all.map(|child| child as usize)
+            .filter(|child| !self.nodes[*child].is_gone)
     }
 
-    /// Makes the entry `name` of the root look as if it had changed at `moment`.
-    #[cfg(test)]
-    pub fn stamp(&mut self, name: &str, moment: crate::system::clock::Moment) {
-        let mut children = self.children(ROOT);
-        let index = children.find(|index| &*self.nodes[*index].name == name.as_bytes());
-        self.nodes[index.unwrap()].signature.changed = moment;
+    /// All entries that are there but the root; directories before what is in them.
+    pub fn entries(&self) -> impl DoubleEndedIterator<Item = usize> + '_ {
+        (1..self.nodes.len()).filter(|index| !self.nodes[*index].is_gone)
     }
 
-    /// All entries but the root.
-    pub fn entries(&self) -> Range<usize> {
-        1..self.nodes.len()
+    /// Entries left out because no layer can carry their names.
+    pub fn unrepresentable(&self) -> usize {
+        self.unrepresentable
+            .iter()
+            .filter(|(directory, _)| !self.nodes[**directory].is_gone)
+            .map(|(_, count)| count)
+            .sum()
     }
 
     /// The path of an entry, from the tree's root, without a leading slash.
     pub fn path(&self, mut index: usize) -> Vec<u8> {
         let mut names = VecDeque::new();
         while index != ROOT {
-            names.push_front(&*self.nodes[index].name);
-            index = self.nodes[index].parent;
+            names.push_front(self.name(index));
+            index = self.parent(index);
         }
         names.make_contiguous().join(&b'/')
     }
@@ -118,121 +158,147 @@ impl Scan {
         let mut waiting = vec![ROOT];
         while let Some(index) = waiting.pop() {
             order.push(index);
-            waiting.extend(self.children(index).rev());
+            let first = waiting.len();
+            waiting.extend(self.children(index));
+            waiting[first..].sort_unstable_by(|one, other| self.name(*other).cmp(self.name(*one)));
         }
         order
     }
 
-    /// Reads the directories of one level; returns those of the next.
-    fn add_level(&mut self, tree: &Tree, level: &[usize], check: &Check) -> Result<Vec<usize>> {
-        let contents = self.read_directories(tree, level, check)?;
-        let mut next = Vec::new();
-        for (&parent, content) in level.iter().zip(contents) {
-            self.unrepresentable += content.unrepresentable;
-            let first = self.nodes.len();
-            for (name, signature, kind) in content.entries {
-                if kind == Kind::Directory {
-                    next.push(self.nodes.len());
-                }
-                self.nodes.push(Node {
-                    parent,
-                    name,
-                    kind,
-                    signature,
-                    children: 0..0,
-                });
-            }
-            self.nodes[parent].children = first..self.nodes.len();
-        }
-        Ok(next)
-    }
-
-    fn read_directories(
-        &self,
+    /// Adds all that is below these directories, of which nothing is known yet; returns the first entry added.
+    pub(super) fn add_below(
+        &mut self,
         tree: &Tree,
-        level: &[usize],
+        mut level: Vec<usize>,
         check: &Check,
-    ) -> Result<Vec<Content>> {
-        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let threads = (level.len() / DIRECTORIES_PER_THREAD)
-            .min(processors)
-            .min(MOST_THREADS);
-        let read = |part: &[usize]| -> Result<Vec<Content>> {
-            part.iter()
-                .map(|index| read_directory(tree, &self.path(*index), check))
-                .collect()
-        };
-        if threads < 2 {
-            return read(level);
-        }
-        let parts = level.chunks(level.len().div_ceil(threads));
-        std::thread::scope(|scope| {
-            let readers: Vec<_> = parts.map(|part| scope.spawn(|| read(part))).collect();
-            let mut contents = Vec::with_capacity(level.len());
-            for reader in readers {
-                match reader.join() {
-                    Ok(part) => contents.extend(part?),
-                    Err(panic) => std::panic::resume_unwind(panic),
+    ) -> Result<usize> {
+        let first = self.nodes.len();
+        while !level.is_empty() {
+            let mut next = Vec::new();
+            for part in level.chunks(DIRECTORIES_HELD) {
+                let contents = workers::map(part.len(), DIRECTORIES_AT_ONCE, |range| {
+                    let directories = part[range].iter();
+                    directories
+                        .map(|index| directory::read(tree, &self.path(*index), check))
+                        .collect::<Result<Vec<_>>>()
+                })?;
+                for (&parent, content) in part.iter().zip(contents.iter().flatten()) {
+                    self.add_content(parent, content, &mut next)?;
                 }
             }
-            Ok(contents)
-        })
+            level = next;
+        }
+        Ok(first)
     }
-}
 
-/// Asked again and again whether to go on.
-pub type Check = dyn Fn() -> Result<()> + Sync;
-
-/// What is in one directory.
-#[derive(Default)]
-struct Content {
-    entries: Vec<(Box<[u8]>, Signature, Kind)>,
-    unrepresentable: usize,
-}
-
-fn read_directory(tree: &Tree, path: &[u8], check: &Check) -> Result<Content> {
-    check()?;
-    let mut content = match read_content(tree, path) {
-        Ok(content) => content,
-        Err(error) if has_vanished(&error) => return Ok(Content::default()),
-        Err(error) if error.raw_os_error() == Some(nix::libc::ENAMETOOLONG) => bail!(
-            "the container has a path of more than 4,095 bytes, which no image can carry: {}…",
-            printable(&path[..path.len().min(200)])
-        ),
-        Err(error) => {
-            return Err(error).with_context(|| format!("reading directory /{}", printable(path)));
+    fn add_content(
+        &mut self,
+        parent: usize,
+        content: &Content,
+        directories: &mut Vec<usize>,
+    ) -> Result<()> {
+        self.list(parent, content.unrepresentable, content.read_at);
+        for (name, signature) in content.entries() {
+            let index = self.add(parent, name, *signature)?;
+            if signature.kind == Kind::Directory {
+                directories.push(index);
+            }
         }
-    };
-    content
-        .entries
-        .sort_unstable_by(|(one, ..), (other, ..)| one.cmp(other));
-    Ok(content)
-}
-
-fn read_content(tree: &Tree, path: &[u8]) -> io::Result<Content> {
-    let directory = tree.directory(path)?;
-    let mut content = Content::default();
-    for name in tree::names(directory.as_fd())? {
-        if name.starts_with(WHITEOUT_PREFIX) {
-            content.unrepresentable += 1;
-            continue;
-        }
-        let signature = match tree::stat_at(directory.as_fd(), &name) {
-            Ok(stat) => Signature::of(&stat),
-            Err(error) if has_vanished(&error) => continue,
-            Err(error) => return Err(error),
-        };
-        if let Some(kind) = signature.kind() {
-            content.entries.push((name, signature, kind));
-        }
+        Ok(())
     }
-    Ok(content)
-}
 
-/// Whether somebody removed it, or put something else in its place, since its name was read.
-pub fn has_vanished(error: &io::Error) -> bool {
-    use nix::libc::{ELOOP, ENOTDIR, ENXIO, ESTALE};
-    let code = error.raw_os_error();
-    error.kind() == io::ErrorKind::NotFound
-        || matches!(code, Some(ENOTDIR | ELOOP | ESTALE | ENXIO))
+    /// Takes note that the names in a directory were read.
+    pub(super) fn list(&mut self, directory: usize, unrepresentable: usize, read_at: Moment) {
+        self.unrepresentable.remove(&directory);
+        if unrepresentable > 0 {
+            self.unrepresentable.insert(directory, unrepresentable);
+        }
+        let node = &mut self.nodes[directory];
+        let changed = node.signature.changed;
+        node.is_listed = self
+            .grain
+            .is_some_and(|grain| grain.separates(changed, read_at));
+    }
+
+    pub(super) fn is_listed(&self, directory: usize) -> bool {
+        self.nodes[directory].is_listed
+    }
+
+    /// Adds an entry to a directory.
+    pub(super) fn add(
+        &mut self,
+        parent: usize,
+        name: &[u8],
+        signature: Signature,
+    ) -> Result<usize> {
+        let index = u32::try_from(self.nodes.len()).context("too many files")?;
+        let name = self.store_name(name)?;
+        self.nodes.push(Node {
+            signature,
+            // It fitted when it was added itself.
+            parent: u32::try_from(parent)?,
+            first_child: NONE,
+            next_sibling: self.nodes[parent].first_child,
+            name,
+            is_gone: false,
+            is_listed: false,
+        });
+        self.nodes[parent].first_child = index;
+        Ok(index as usize)
+    }
+
+    /// Takes note of what an entry looks like now.
+    pub(super) fn look(&mut self, index: usize, signature: Signature) {
+        let node = &mut self.nodes[index];
+        (node.signature, node.is_listed) = (signature, false);
+    }
+
+    /// Takes note that an entry is gone, with all that was below it; returns those that were there.
+    pub(super) fn remove(&mut self, index: usize) -> Vec<usize> {
+        let mut gone = Vec::new();
+        let mut waiting = vec![index];
+        while let Some(index) = waiting.pop() {
+            if !self.nodes[index].is_gone {
+                gone.push(index);
+                waiting.extend(self.children(index));
+                self.nodes[index].is_gone = true;
+            }
+        }
+        gone
+    }
+
+    /// Takes note that all is gone that was below a directory.
+    pub(super) fn remove_below(&mut self, directory: usize) -> Vec<usize> {
+        let children: Vec<usize> = self.children(directory).collect();
+        let removed = children.into_iter().map(|child| self.remove(child));
+        removed.flatten().collect()
+    }
+
+    fn store_name(&mut self, name: &[u8]) -> Result<u32> {
+        let start = u32::try_from(self.names.len()).context("too many names")?;
+        let length = u8::try_from(name.len());
+        ensure!(
+            length.is_ok(),
+            "a name of more than 255 bytes: {}",
+            printable(name)
+        );
+        self.names.extend(length);
+        self.names.extend_from_slice(name);
+        Ok(start)
+    }
+
+    /// Makes the entry `name` of the root look as if it had changed at `moment`.
+    #[cfg(test)]
+    pub fn stamp(&mut self, name: &str, moment: Moment) {
+        let index = self.find(name);
+        self.nodes[index].signature.changed = moment;
+    }
+
+    /// The entry `name` of the root.
+    #[cfg(test)]
+    pub fn find(&self, name: &str) -> usize {
+        let mut children = self.children(ROOT);
+        let found = children.find(|index| self.name(*index) == name.as_bytes());
+        found.unwrap()
+    }
 }

@@ -6,7 +6,7 @@
 use anyhow::Result;
 
 use super::Capture;
-use super::clone::Delta;
+use super::delta::Delta;
 use crate::containerd::{Task, TaskStatus};
 use crate::freeze::Freezer;
 use crate::system::signals;

@@ -76,37 +76,37 @@ impl<'a> Comparison<'a> {
 
     /// Compares what is in a directory, each by itself.
     fn compare_children(&mut self, index: usize) -> Result<()> {
-        let children = self.scan.children(index);
+        let children: Vec<usize> = self.scan.children(index).collect();
         let layers = std::mem::take(&mut self.layers[index]);
-        if self.scan.node(index).kind != Kind::Directory {
+        if self.scan.node(index).kind() != Kind::Directory {
             return Ok(());
         }
         if layers.is_empty() {
             for child in children {
-                self.unchanged[child] = self.scan.node(child).kind == Kind::Whiteout;
+                self.unchanged[child] = self.scan.node(child).kind() == Kind::Whiteout;
             }
             return Ok(());
         }
         let path = self.scan.path(index);
         let merged = self.lower.directory(&layers, &path)?;
         let directory = self.clone.directory(&path)?;
-        for child in children.clone() {
+        for &child in &children {
             signals::check()?;
-            let node = self.scan.node(child);
-            let below = merged.look(&node.name)?;
+            let (node, name) = (self.scan.node(child), self.scan.name(child));
+            let below = merged.look(name)?;
             self.unchanged[child] = match &below {
-                None => node.kind == Kind::Whiteout,
-                Some(below) => is_same(directory.as_fd(), node, below)?,
+                None => node.kind() == Kind::Whiteout,
+                Some(below) => is_same(directory.as_fd(), node, name, below)?,
             };
             if let Some(below) = below {
-                self.seconds[child] = below.signature.modified.seconds();
+                self.seconds[child] = below.signature.modified.seconds().unwrap_or(0);
                 self.layers[child] = below.layers;
             }
         }
         let opaque = file::attribute(directory.as_fd(), OPAQUE_ATTRIBUTE)?;
         self.hides[index] = self.hides[self.scan.parent(index)] || opaque.is_some();
         if self.hides[index] {
-            let names = children.map(|child| &*self.scan.node(child).name);
+            let names = children.iter().map(|child| self.scan.name(*child));
             self.unchanged[index] &= !merged.shows_more_than(&names.collect())?;
         }
         Ok(())
@@ -135,7 +135,7 @@ impl<'a> Comparison<'a> {
     /// below, and what did not change is where that shows.
     fn is_needless(&self, index: usize) -> bool {
         let is_hidden = self.hides[self.scan.parent(index)];
-        let is_whiteout = self.scan.node(index).kind == Kind::Whiteout;
+        let is_whiteout = self.scan.node(index).kind() == Kind::Whiteout;
         if is_hidden {
             is_whiteout
         } else {
@@ -151,11 +151,12 @@ impl<'a> Comparison<'a> {
         }
         let mut times = HashMap::new();
         for index in self.scan.entries().rev() {
-            let (node, parent) = (self.scan.node(index), self.scan.parent(index));
+            let parent = self.scan.parent(index);
+            let node = self.scan.node(index);
             if gone[index] {
-                self.remove(node, parent)?;
+                self.remove(index, parent)?;
                 times.entry(parent).or_insert(self.time_of(parent));
-            } else if self.unchanged[index] && node.kind == Kind::Directory {
+            } else if self.unchanged[index] && node.kind() == Kind::Directory {
                 times.insert(index, self.seconds[index]);
             }
         }
@@ -168,35 +169,49 @@ impl<'a> Comparison<'a> {
     }
 
     fn time_of(&self, index: usize) -> i64 {
-        self.scan.node(index).signature.modified.seconds()
+        self.scan
+            .node(index)
+            .signature
+            .modified
+            .seconds()
+            .unwrap_or(0)
     }
 
-    fn remove(&self, node: &Node, parent: usize) -> io::Result<()> {
+    fn remove(&self, index: usize, parent: usize) -> io::Result<()> {
         let directory = self.clone.directory(&self.scan.path(parent))?;
-        let flags = match node.kind {
+        let flags = match self.scan.node(index).kind() {
             Kind::Directory => AtFlags::REMOVEDIR,
             _ => AtFlags::empty(),
         };
-        Ok(unlinkat(&directory, OsStr::from_bytes(&node.name), flags)?)
+        Ok(unlinkat(
+            &directory,
+            OsStr::from_bytes(self.scan.name(index)),
+            flags,
+        )?)
     }
 }
 
 /// Whether the entry `node` of `directory` is the same `below`, by itself.
-fn is_same(directory: BorrowedFd<'_>, node: &Node, below: &Below<'_>) -> io::Result<bool> {
+fn is_same(
+    directory: BorrowedFd<'_>,
+    node: &Node,
+    name: &[u8],
+    below: &Below<'_>,
+) -> io::Result<bool> {
     let (here, there) = (&node.signature, &below.signature);
     if !have_same_attributes(here, there) {
         return Ok(false);
     }
-    let capability = |parent| file::attribute_at(parent, &node.name, CAPABILITY_ATTRIBUTE);
+    let capability = |parent| file::attribute_at(parent, name, CAPABILITY_ATTRIBUTE);
     if capability(directory)? != capability(below.parent)? {
         return Ok(false);
     }
-    match node.kind {
+    match node.kind() {
         Kind::Directory => Ok(true),
         _ if !have_same_time_and_size(here, there) => Ok(false),
-        Kind::File => have_same_content(directory, below.parent, &node.name),
+        Kind::File => have_same_content(directory, below.parent, name),
         Kind::Symlink => {
-            let target = |parent| readlinkat(parent, OsStr::from_bytes(&node.name), Vec::new());
+            let target = |parent| readlinkat(parent, OsStr::from_bytes(name), Vec::new());
             Ok(target(directory)? == target(below.parent)?)
         }
         Kind::Special | Kind::Whiteout => Ok(true),
@@ -205,21 +220,15 @@ fn is_same(directory: BorrowedFd<'_>, node: &Node, below: &Below<'_>) -> io::Res
 
 fn have_same_attributes(here: &Signature, there: &Signature) -> bool {
     let attributes = |signature: &Signature| {
-        let Signature {
-            mode,
-            owner,
-            group,
-            node,
-            ..
-        } = *signature;
-        (mode, owner, group, node)
+        let Signature { owner, group, .. } = *signature;
+        (signature.mode(), owner, group, signature.node())
     };
     attributes(here) == attributes(there)
 }
 
 /// The clone has whole seconds: a time below with a fraction tells nothing about it.
 fn have_same_time_and_size(here: &Signature, there: &Signature) -> bool {
-    here.modified == there.modified && here.size == there.size
+    here.modified == there.modified && here.size() == there.size()
 }
 
 fn have_same_content(one: BorrowedFd<'_>, other: BorrowedFd<'_>, name: &[u8]) -> io::Result<bool> {

@@ -12,8 +12,7 @@ use std::path::Path;
 
 use nix::libc;
 
-use super::scan::Node;
-use super::signature::Kind;
+use super::signature::{Kind, Signature};
 use crate::system::mounts::unescape;
 
 /// The files that processes hold in such a way.
@@ -32,9 +31,13 @@ impl Writers {
         }
     }
 
-    pub fn hold(&self, node: &Node) -> bool {
-        node.kind == Kind::File
-            && (self.inodes.contains(&node.signature.inode) || self.names.contains(&node.name))
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.inodes.is_empty()
+    }
+
+    pub fn hold(&self, signature: &Signature, name: &[u8]) -> bool {
+        signature.kind == Kind::File
+            && (self.inodes.contains(&signature.inode) || self.names.contains(name))
     }
 
     /// `proc_pid_maps(5)`: `ADDRESS PERMISSIONS OFFSET DEVICE INODE PATH`.

@@ -5,6 +5,7 @@
 //! ours does not, and digests are compared afterwards.
 
 use std::collections::HashMap;
+use std::io::{self, Write};
 
 use anyhow::{Context, Result, bail, ensure};
 use containerd_client::services::v1::{AbortRequest, WriteAction, WriteContentRequest};
@@ -154,6 +155,17 @@ impl BlobWriter {
                     .map_err(CallError::from)
             })
             .context("writing a blob")
+    }
+}
+
+impl Write for BlobWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.push(bytes).map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

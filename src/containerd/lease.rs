@@ -20,9 +20,18 @@ use tonic::transport::Channel;
 use super::Containerd;
 use crate::system::process::ProcessIdentity;
 
-/// How long a lease outlives its process, and two relays.
-const LIFETIME: Duration = Duration::from_secs(180);
-const RELAY_PERIOD: Duration = Duration::from_secs(60);
+/// How long a lease lives without being relayed, and how often it is.
+#[derive(Clone, Copy)]
+struct Terms {
+    lifetime: Duration,
+    relay_period: Duration,
+}
+
+/// A relay may fail once, and be late.
+const TERMS: Terms = Terms {
+    lifetime: Duration::from_secs(180),
+    relay_period: Duration::from_secs(60),
+};
 /// The newest lease and the one before it, which calls under way may still name.
 const HELD_AT_ONCE: usize = 2;
 /// containerd's docs/garbage-collection.md.
@@ -38,14 +47,18 @@ pub struct Lease {
 impl Lease {
     /// Removes what dead commits left, then takes a lease that every later call of `client` carries.
     pub fn acquire(client: &Containerd) -> Result<Self> {
+        Self::acquire_on(client, TERMS)
+    }
+
+    fn acquire_on(client: &Containerd, terms: Terms) -> Result<Self> {
         client.delete_abandoned_leases()?;
-        let first = client.for_cleaning_up().create_lease()?;
+        let first = client.for_cleaning_up().create_lease(terms)?;
         client.set_lease(Some(first.clone()));
         let (stop, stopped) = mpsc::channel();
         let keeper_client = client.clone();
         let keeper = std::thread::Builder::new()
             .name("lease".into())
-            .spawn(move || keep(&keeper_client, first, &stopped))
+            .spawn(move || keep(&keeper_client, first, terms, &stopped))
             .context("starting the thread that keeps the lease")?;
         Ok(Self {
             stop: Some(stop),
@@ -64,12 +77,12 @@ impl Drop for Lease {
     }
 }
 
-fn keep(client: &Containerd, first: String, stopped: &mpsc::Receiver<()>) {
+fn keep(client: &Containerd, first: String, terms: Terms, stopped: &mpsc::Receiver<()>) {
     let caretaker = client.for_cleaning_up();
     let mut held = vec![first];
-    while stopped.recv_timeout(RELAY_PERIOD) == Err(RecvTimeoutError::Timeout) {
+    while stopped.recv_timeout(terms.relay_period) == Err(RecvTimeoutError::Timeout) {
         // A relay that fails is tried again next time: the lease lives long enough for two.
-        let Ok(next) = caretaker.relay(&held) else {
+        let Ok(next) = caretaker.relay(&held, terms) else {
             continue;
         };
         client.set_lease(Some(next.clone()));
@@ -114,13 +127,13 @@ impl Containerd {
     }
 
     /// Not to be interrupted: a lease whose name is lost would stay until it expires.
-    fn create_lease(&self) -> Result<String> {
+    fn create_lease(&self, terms: Terms) -> Result<String> {
         let now = SystemTime::now();
         let id = format!("freezeframe-{}", crate::system::process::unique_name());
         let labels = HashMap::from([
             (
                 EXPIRE_LABEL.to_owned(),
-                Timestamp::from(now + LIFETIME).to_string(),
+                Timestamp::from(now + terms.lifetime).to_string(),
             ),
             (
                 PROCESS_LABEL.to_owned(),
@@ -140,16 +153,27 @@ impl Containerd {
         Ok(id)
     }
 
-    fn relay(&self, held: &[String]) -> Result<String> {
-        let next = self.create_lease()?;
-        for lease in held {
-            let request = self.request(ListResourcesRequest { id: lease.clone() });
-            let answer = self.call(self.leases().list_resources(request))?;
-            for resource in answer.resources {
-                self.add_resource(&next, resource)?;
-            }
+    /// A new lease that owns all that the `held` ones own.
+    fn relay(&self, held: &[String], terms: Terms) -> Result<String> {
+        let next = self.create_lease(terms)?;
+        let taken_over = held
+            .iter()
+            .try_for_each(|lease| self.take_over(lease, &next));
+        if taken_over.is_err() {
+            let _ = self.delete_lease(&next);
         }
-        Ok(next)
+        taken_over.map(|()| next)
+    }
+
+    fn take_over(&self, lease: &str, next: &str) -> Result<()> {
+        let request = self.request(ListResourcesRequest {
+            id: lease.to_owned(),
+        });
+        let answer = self.call(self.leases().list_resources(request))?;
+        for resource in answer.resources {
+            self.add_resource(next, resource)?;
+        }
+        Ok(())
     }
 
     fn add_resource(&self, lease: &str, resource: Resource) -> Result<()> {
@@ -196,3 +220,6 @@ impl Containerd {
         LeasesClient::new(self.channel.clone())
     }
 }
+
+#[cfg(test)]
+mod tests;

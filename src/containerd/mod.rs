@@ -1,8 +1,8 @@
 //! The daemon, as the rest of the program sees it: blocking calls, one namespace, one lease.
 //!
 //! Every call carries the namespace and, once one is held, the lease, so nothing is created that the lease does not
-//! own. A call gives up when a signal asks the commit to stop; `cleaning_up` makes calls that do not, within a bound.
-//! gRPC needs a runtime; it lives here and nowhere else.
+//! own. A call gives up when a signal asks the commit to stop, and when the daemon answers nobody any more; `cleaning_up`
+//! makes calls that heed no signal, within a bound. gRPC needs a runtime; it lives here and nowhere else.
 
 mod blob_writer;
 mod content;
@@ -19,13 +19,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use containerd_client::services::v1::{
     Container, GetContainerRequest, ListContainersRequest, containers_client::ContainersClient,
+    version_client::VersionClient,
 };
 use nix::unistd::{AccessFlags, eaccess};
 use tokio::runtime::Runtime;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
-pub use blob_writer::{BlobWriter, WrittenBlob};
+pub use blob_writer::WrittenBlob;
 pub use lease::Lease;
 pub use snapshots::OverlayMount;
 pub use tasks::{Task, TaskStatus};
@@ -38,6 +39,10 @@ const LARGEST_MESSAGE: usize = 16 << 20;
 /// Undoing must not hang on a daemon that no longer answers.
 const CLEAN_UP_BOUND: Duration = Duration::from_secs(10);
 const SIGNAL_POLL: Duration = Duration::from_millis(20);
+/// How long a call may take before the daemon is asked for a sign of life, and how long that may take. A daemon that gives
+/// one is waited for: a large snapshot or a slow disk take their time.
+const CALL_PATIENCE: Duration = Duration::from_secs(10);
+const SILENCE_BOUND: Duration = Duration::from_secs(20);
 
 /// A connection to one containerd, in one namespace.
 #[derive(Clone)]
@@ -150,29 +155,59 @@ impl Containerd {
         self.wait(async { Ok(future.await?.into_inner()) })
     }
 
-    /// Waits for `future`; a signal, or for clean-up the bound, ends the wait.
+    /// Fails where the daemon answers nobody.
+    pub fn ensure_it_answers(&self) -> Result<()> {
+        self.call(VersionClient::new(self.channel.clone()).version(()))?;
+        Ok(())
+    }
+
+    /// Waits for `future`; a signal or the daemon's silence, or for clean-up the bound, end the wait.
     fn wait<T>(&self, future: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
-        let cleaning_up = self.cleaning_up;
         self.runtime.block_on(async {
             tokio::select! {
                 answer = future => answer,
-                gave_up = give_up(cleaning_up) => Err(gave_up),
+                gave_up = self.give_up() => Err(gave_up),
             }
         })
     }
+
+    async fn give_up(&self) -> CallError {
+        if self.cleaning_up {
+            tokio::time::sleep(CLEAN_UP_BOUND).await;
+            return silence();
+        }
+        tokio::select! {
+            stopped = signal() => CallError::Stopped(stopped),
+            () = self.silence() => silence(),
+        }
+    }
+
+    /// Comes to an end when the daemon has given no sign of life for long.
+    async fn silence(&self) {
+        loop {
+            tokio::time::sleep(CALL_PATIENCE).await;
+            let mut client = VersionClient::new(self.channel.clone());
+            let answer = client.version(());
+            if tokio::time::timeout(SILENCE_BOUND, answer).await.is_err() {
+                return;
+            }
+        }
+    }
 }
 
-async fn give_up(cleaning_up: bool) -> CallError {
-    if cleaning_up {
-        tokio::time::sleep(CLEAN_UP_BOUND).await;
-        return CallError::Daemon(Status::deadline_exceeded("containerd does not answer"));
-    }
+async fn signal() -> signals::Stopped {
     loop {
         if let Err(stopped) = signals::check() {
-            return CallError::Stopped(stopped);
+            return stopped;
         }
         tokio::time::sleep(SIGNAL_POLL).await;
     }
+}
+
+fn silence() -> CallError {
+    CallError::Daemon(Status::deadline_exceeded(
+        "it does not answer: is it stopped, or its disk stuck?",
+    ))
 }
 
 /// In nerdctl's words, which names the socket and the reason.
@@ -202,11 +237,19 @@ impl CallError {
     fn is(&self, code: Code) -> bool {
         matches!(self, Self::Daemon(status) if status.code() == code)
     }
+
+    /// Whether the connection broke, or cannot be made: such a status has a source, what containerd says has none.
+    fn is_lost(&self) -> bool {
+        matches!(self, Self::Daemon(status) if std::error::Error::source(status).is_some())
+    }
 }
 
 impl std::fmt::Display for CallError {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Daemon(_) if self.is_lost() => formatter.write_str(
+                "containerd: the connection is lost: it has ended, or was restarted; try again when it runs",
+            ),
             Self::Daemon(status) => write!(formatter, "containerd: {}", status.message()),
             Self::Stopped(stopped) => stopped.fmt(formatter),
         }

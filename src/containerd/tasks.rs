@@ -149,9 +149,9 @@ fn settled(process: &Process) -> Result<Task, &'static str> {
     })
 }
 
-/// A shim that is just ending cannot be asked; the task is gone in a moment.
+/// A shim that is just ending cannot be asked; the task is gone in a moment. A containerd that is restarted is back soon.
 fn is_passing(error: &anyhow::Error) -> bool {
     error
         .downcast_ref::<CallError>()
-        .is_some_and(|error| error.is(Code::Unavailable))
+        .is_some_and(|error| error.is(Code::Unavailable) || error.is_lost())
 }

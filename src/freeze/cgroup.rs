@@ -21,6 +21,21 @@ pub enum Version {
     Two,
 }
 
+impl Version {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::One => "cgroup1",
+            Self::Two => "cgroup2",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::One, Self::Two]
+            .into_iter()
+            .find(|version| version.name() == name)
+    }
+}
+
 /// A container's cgroup in the hierarchy that freezes.
 #[derive(Clone, Debug)]
 pub struct Cgroup {
@@ -49,29 +64,35 @@ impl Cgroup {
         Ok(cgroup.state_file().exists().then_some(cgroup))
     }
 
-    /// Freezes every process in and below the cgroup; gives up, thawing, when `deadline` has passed.
+    /// Freezes every process in and below the cgroup; gives up, thawing, when `bound` has passed.
+    ///
+    /// False, and thawed, where it was we who stood still meanwhile: stopped by somebody, or on a busy machine.
     ///
     /// # Errors
     /// A process did not freeze; the cgroup is gone.
-    pub fn freeze(&self, deadline: Instant) -> Result<()> {
-        loop {
+    pub fn freeze(&self, bound: Duration) -> Result<bool> {
+        let mut looked = Instant::now();
+        let deadline = looked + bound;
+        // Asked before each write: the watchdog may have thawed by then, and would not do so again.
+        while looked <= deadline {
             self.write(match self.version {
                 Version::One => "FROZEN",
                 Version::Two => "1",
             })?;
             if self.is_frozen()? {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                self.thaw()?;
-                bail!(
-                    "the processes of cgroup {} did not freeze in time: one is stuck in the kernel; try again, or use \
-                     --pause=false",
-                    self.directory.display()
-                );
+                return Ok(true);
             }
             std::thread::sleep(POLL_PAUSE);
+            if looked.elapsed() > bound / 2 {
+                return self.thaw().map(|()| false);
+            }
+            looked = Instant::now();
         }
+        self.thaw()?;
+        bail!(
+            "the processes of cgroup {} did not freeze in time: one is stuck in the kernel; try again, or use --pause=false",
+            self.directory.display()
+        );
     }
 
     /// Lets everything run again. A cgroup that is gone has nothing left to thaw.

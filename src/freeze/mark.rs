@@ -1,6 +1,7 @@
 //! The mark: a file that says which process is freezing what, written before the freeze and removed after the thaw.
 //!
-//! It lives in /run, so a reboot clears it, as it clears every freeze.
+//! It lives in /run, so a reboot clears it, as it clears every freeze. A mark whose process is gone tells of a freeze that
+//! may have outlived it: the next commit of that container sees to it, and any commit where the container is gone as well.
 
 use std::fs;
 use std::io;
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::digest::Sha256Digest;
-use crate::system::process::ProcessIdentity;
+use crate::system::process::{ProcessIdentity, namespace};
 
 const DIRECTORY: &str = "/run/freezeframe";
 const MOST_TRIES: usize = 100;
@@ -21,34 +22,30 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// Says that this process is about to freeze what `name` names.
-    pub fn write(name: &str) -> Result<Self> {
+    /// Says that this process, watched over by `watchdog`, is about to freeze what `name` names.
+    pub fn write(name: &str, watchdog: &ProcessIdentity) -> Result<Self> {
         let path = path_of(name);
-        let text = format!("{}\n{name}\n", ProcessIdentity::of_this_process()?);
+        let what = format!("writing the mark {}", path.display());
+        let inscription = Inscription {
+            holder: ProcessIdentity::of_this_process()?.to_string(),
+            watchdog: watchdog.to_string(),
+            mounts: namespace("mnt").context("reading our mount namespace")?,
+            name: name.to_owned(),
+        };
+        let text = inscription.to_string();
         for _ in 0..MOST_TRIES {
             create_directory()?;
             match fs::write(&path, &text) {
                 // Another commit has removed the directory, which was empty.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 written => {
-                    written.with_context(|| format!("writing the mark {}", path.display()))?;
-                    return Ok(Self { path, stays: false });
+                    // Half a mark is removed as a whole one is.
+                    let mark = Self { path, stays: false };
+                    return written.map(|()| mark).context(what);
                 }
             }
         }
         bail!("{DIRECTORY} is being removed again and again")
-    }
-
-    /// Whether the process that froze it is gone without a thaw.
-    pub fn is_abandoned(name: &str) -> bool {
-        fs::read_to_string(path_of(name))
-            .ok()
-            .and_then(|text| Some(text.lines().next()?.to_owned()))
-            .is_some_and(|holder| ProcessIdentity::is_known_to_be_gone(&holder))
-    }
-
-    pub fn remove_of(name: &str) {
-        remove(&path_of(name));
     }
 
     /// Keeps the file, as what it says still holds.
@@ -62,6 +59,89 @@ impl Drop for Mark {
         if !self.stays {
             remove(&self.path);
         }
+    }
+}
+
+/// Removes the mark of `name` if it is `holder`'s.
+pub fn forget(name: &str, holder: &str) {
+    let path = path_of(name);
+    if Inscription::read(&path).is_some_and(|mark| mark.holder == holder) {
+        remove(&path);
+    }
+}
+
+/// A mark whose process is gone without having removed it.
+pub struct AbandonedMark {
+    path: PathBuf,
+    inscription: Inscription,
+}
+
+impl AbandonedMark {
+    pub fn of(name: &str) -> Option<Self> {
+        Self::at(path_of(name))
+    }
+
+    pub fn all() -> Vec<Self> {
+        let files = fs::read_dir(DIRECTORY).into_iter().flatten().flatten();
+        files.filter_map(|file| Self::at(file.path())).collect()
+    }
+
+    fn at(path: PathBuf) -> Option<Self> {
+        let inscription = Inscription::read(&path)?;
+        ProcessIdentity::is_known_to_be_gone(&inscription.holder)
+            .then_some(Self { path, inscription })
+    }
+
+    pub fn name(&self) -> &str {
+        &self.inscription.name
+    }
+
+    /// Whether paths in its name mean to us what they meant to whoever wrote it.
+    pub fn is_of_our_mounts(&self) -> bool {
+        namespace("mnt").is_ok_and(|mounts| mounts == self.inscription.mounts)
+    }
+
+    /// Removes it with its watchdog: one that is stopped would thaw what it no longer knows, whenever it goes on.
+    pub fn clear(self) {
+        ProcessIdentity::kill(&self.inscription.watchdog);
+        remove(&self.path);
+    }
+}
+
+/// What a mark says, a line each.
+struct Inscription {
+    holder: String,
+    watchdog: String,
+    mounts: String,
+    /// Last, as a name may have any number of lines.
+    name: String,
+}
+
+impl Inscription {
+    fn read(path: &Path) -> Option<Self> {
+        let text = fs::read_to_string(path).ok()?;
+        let parts: Vec<&str> = text.strip_suffix('\n')?.splitn(4, '\n').collect();
+        let [holder, watchdog, mounts, name] = parts[..] else {
+            return None;
+        };
+        Some(Self {
+            holder: holder.to_owned(),
+            watchdog: watchdog.to_owned(),
+            mounts: mounts.to_owned(),
+            name: name.to_owned(),
+        })
+    }
+}
+
+impl std::fmt::Display for Inscription {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            holder,
+            watchdog,
+            mounts,
+            name,
+        } = self;
+        writeln!(formatter, "{holder}\n{watchdog}\n{mounts}\n{name}")
     }
 }
 
@@ -93,9 +173,10 @@ mod tests {
 
     #[test]
     fn marks_come_and_go_at_once_though_each_takes_the_empty_directory_along() {
+        let own = ProcessIdentity::of_this_process().unwrap();
         let mark_often = || {
             for _ in 0..2000 {
-                drop(Mark::write(&unique_name()).unwrap());
+                drop(Mark::write(&unique_name(), &own).unwrap());
             }
         };
         std::thread::scope(|scope| {
@@ -103,5 +184,18 @@ mod tests {
                 scope.spawn(mark_often);
             }
         });
+    }
+
+    #[test]
+    fn a_mark_is_forgotten_for_its_holder_and_for_nobody_else() {
+        let own = ProcessIdentity::of_this_process().unwrap();
+        let name = format!("{}\nof two lines", unique_name());
+        let mark = Mark::write(&name, &own).unwrap();
+        assert!(AbandonedMark::of(&name).is_none());
+        forget(&name, "another");
+        let inscription = Inscription::read(&mark.path).unwrap();
+        assert_eq!(inscription.name, name);
+        forget(&name, &own.to_string());
+        assert!(!mark.path.exists());
     }
 }

@@ -4,6 +4,7 @@
 //! thaws when we die or stall, and a mark by which the next commit knows a freeze that outlived both. containerd does
 //! not know of a direct freeze and would refuse to resume it, so nobody else would.
 
+mod abandoned;
 mod cgroup;
 mod mark;
 mod pause_watch;
@@ -14,18 +15,22 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
+pub use abandoned::clean_up_after_the_dead;
 pub use cgroup::{Cgroup, Version};
 pub use pause_watch::{Pause, PauseWatch};
 
 use crate::containerd::{Containerd, TaskStatus};
+use crate::plan::Subject;
 use crate::system::signals::HeldStops;
 use mark::Mark;
 use watchdog::Watchdog;
 
 /// How long processes may take to freeze. It counts as frozen time, as some are frozen already.
 const FREEZE_BOUND: Duration = Duration::from_secs(1);
-/// How long the caller may hold the freeze; the watchdog thaws a second after.
+/// How long a freeze may be held unless somebody says; the watchdog thaws a second after.
 pub const HOLD_BOUND: Duration = Duration::from_secs(4);
+/// How long a watchdog is waited for that has to do what we could not.
+const WATCHDOG_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What can stop and start a container's processes.
 pub enum Freezer {
@@ -38,20 +43,38 @@ pub enum Freezer {
 }
 
 impl Freezer {
-    /// Freezes the container until the guard is thawed or dropped. `may_freeze` is asked when all else is ready.
+    /// What freezes the container while its first process is `pid`.
+    pub fn of_container(containerd: &Containerd, subject: &Subject, pid: u32) -> Result<Self> {
+        let cgroup = Cgroup::of_container(pid, &subject.id, subject.cgroups_path())?;
+        Ok(match cgroup {
+            Some(cgroup) => Self::Cgroup(cgroup),
+            None => Self::Task {
+                containerd: containerd.clone(),
+                container: subject.id.clone(),
+            },
+        })
+    }
+
+    /// Freezes the container until the guard is thawed or dropped, which it must be within `hold`. `may_freeze` is asked when
+    /// all else is ready.
     ///
-    /// `None` where it said no, or somebody else has frozen the container.
-    pub fn freeze(&self, may_freeze: impl FnOnce() -> Result<bool>) -> Result<Option<Frozen<'_>>> {
+    /// `None` where it said no, somebody else has frozen the container, or we stood still: then it may be tried again.
+    pub fn freeze(
+        &self,
+        hold: Duration,
+        may_freeze: impl FnOnce() -> Result<bool>,
+    ) -> Result<Option<Frozen<'_>>> {
         ensure!(
             !self.processes()?.contains(&std::process::id()),
             "this process runs inside the container to be committed and would freeze itself: run the commit from outside, \
              or use --pause=false"
         );
         let stops = HeldStops::new()?;
-        let watchdog = Watchdog::start(self.description())?;
-        let mark = Mark::write(&self.name())?;
+        let watchdog = Watchdog::start(self.description(), hold)?;
+        let mark = Mark::write(&self.name(), &watchdog.identity()?)?;
         let mut frozen = Frozen {
             freezer: self,
+            hold,
             watchdog,
             mark: Some(mark),
             since: Instant::now(),
@@ -63,14 +86,14 @@ impl Freezer {
         }
         frozen.watchdog.about_to_freeze()?;
         (frozen.since, frozen.thawed) = (Instant::now(), false);
-        match self {
-            Self::Cgroup(cgroup) => cgroup.freeze(frozen.since + FREEZE_BOUND)?,
+        let is_frozen = match self {
+            Self::Cgroup(cgroup) => cgroup.freeze(FREEZE_BOUND.min(hold))?,
             Self::Task {
                 containerd,
                 container,
-            } => containerd.pause_task(container)?,
-        }
-        Ok(Some(frozen))
+            } => containerd.pause_task(container).map(|()| true)?,
+        };
+        Ok(is_frozen.then_some(frozen))
     }
 
     /// Whether its processes are stopped now, by whomever.
@@ -94,36 +117,31 @@ impl Freezer {
         }
     }
 
-    /// Thaws what a commit left frozen that is dead, and whose watchdog is dead too. Where containerd knows of a pause that
-    /// we did not make through it, somebody wants that.
-    pub fn thaw_if_abandoned(&self, status: TaskStatus) -> Result<()> {
-        if !Mark::is_abandoned(&self.name()) {
-            return Ok(());
-        }
-        let is_ours = matches!(self, Self::Task { .. }) || status == TaskStatus::Running;
-        if is_ours && self.is_frozen()? {
-            self.thaw()?;
-        }
-        Mark::remove_of(&self.name());
-        Ok(())
-    }
-
     /// Freezes again what somebody paused through containerd while we held it frozen, as our thaw has undone that.
     pub fn freeze_for_others(&self) -> Result<()> {
         match self {
-            Self::Cgroup(cgroup) => cgroup.freeze(Instant::now() + FREEZE_BOUND),
+            Self::Cgroup(cgroup) => {
+                while !cgroup.freeze(FREEZE_BOUND)? {}
+                Ok(())
+            }
             Self::Task { .. } => Ok(()),
         }
     }
 
+    /// # Errors
+    /// It may still be frozen; the message names what thaws it.
     fn thaw(&self) -> Result<()> {
-        match self {
+        let thawed = match self {
             Self::Cgroup(cgroup) => cgroup.thaw(),
             Self::Task {
                 containerd,
                 container,
             } => resume(&containerd.for_cleaning_up(), container),
-        }
+        };
+        thawed.with_context(|| {
+            let remedy = self.remedy();
+            format!("the container may still be frozen; `{remedy}` thaws it")
+        })
     }
 
     /// Unique among the freezers of this machine.
@@ -139,12 +157,7 @@ impl Freezer {
     fn description(&self) -> Vec<OsString> {
         match self {
             Self::Cgroup(Cgroup { version, directory }) => {
-                let version = if *version == Version::One {
-                    "cgroup1"
-                } else {
-                    "cgroup2"
-                };
-                vec![version.into(), directory.into()]
+                vec![version.name().into(), directory.into()]
             }
             Self::Task {
                 containerd,
@@ -160,17 +173,13 @@ impl Freezer {
 
     fn from_description(words: &[OsString]) -> Result<Self> {
         let text = |word: &OsString| word.to_string_lossy().into_owned();
+        if let [kind, directory] = words
+            && let Some(version) = Version::named(&text(kind))
+        {
+            let directory = directory.into();
+            return Ok(Self::Cgroup(Cgroup { version, directory }));
+        }
         match words {
-            [kind, directory] if kind == "cgroup1" || kind == "cgroup2" => {
-                Ok(Self::Cgroup(Cgroup {
-                    version: if kind == "cgroup1" {
-                        Version::One
-                    } else {
-                        Version::Two
-                    },
-                    directory: directory.into(),
-                }))
-            }
             [kind, address, namespace, container] if kind == "task" => Ok(Self::Task {
                 containerd: Containerd::connect(address.as_ref(), &text(namespace))?,
                 container: text(container),
@@ -192,6 +201,7 @@ fn resume(containerd: &Containerd, container: &str) -> Result<()> {
 /// A container that is frozen as long as this lives.
 pub struct Frozen<'freezer> {
     freezer: &'freezer Freezer,
+    hold: Duration,
     watchdog: Watchdog,
     mark: Option<Mark>,
     since: Instant,
@@ -202,7 +212,7 @@ pub struct Frozen<'freezer> {
 impl Frozen<'_> {
     /// When the caller must be done.
     pub fn deadline(&self) -> Instant {
-        self.since + HOLD_BOUND
+        self.since + self.hold
     }
 
     /// Whether it still is. Others can thaw it: runc does, to deliver a SIGKILL, and so does our own watchdog.
@@ -213,19 +223,14 @@ impl Frozen<'_> {
     /// Lets the container run; returns how long it was frozen.
     ///
     /// # Errors
-    /// It may still be frozen; the message names what thaws it.
+    /// As the freezer's own thaw.
     pub fn thaw(mut self) -> Result<Duration> {
         self.thaw_now()?;
         Ok(self.since.elapsed())
     }
 
     fn thaw_now(&mut self) -> Result<()> {
-        self.freezer.thaw().with_context(|| {
-            format!(
-                "the container may still be frozen; `{}` thaws it",
-                self.freezer.remedy()
-            )
-        })?;
+        self.freezer.thaw()?;
         self.thawed = true;
         self.watchdog.thawed();
         drop(self.mark.take());
@@ -237,6 +242,7 @@ impl Drop for Frozen<'_> {
     fn drop(&mut self) {
         if !self.thawed && self.thaw_now().is_err() {
             // The watchdog sees our end of its pipe close, and tries as well; the mark stays for the next commit.
+            self.watchdog.leave(WATCHDOG_PATIENCE);
             if let Some(mark) = self.mark.take() {
                 mark.leave();
             }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use super::HOLD_BOUND;
 use super::watchdog::Watchdog;
 use crate::containerd::{Containerd, TaskStatus};
 use crate::system::lock::DirectoryLock;
@@ -87,7 +88,7 @@ pub struct PauseWatch {
 impl PauseWatch {
     /// Begins to watch over a container that runs.
     pub fn start(pause: &Pause) -> Result<Self> {
-        let mut watchdog = Watchdog::start(pause.description())?;
+        let mut watchdog = Watchdog::start(pause.description(), HOLD_BOUND)?;
         watchdog.about_to_delegate()?;
         Ok(Self { watchdog })
     }
@@ -98,7 +99,7 @@ impl PauseWatch {
     }
 
     /// The real nerdctl has ended so, or was never started. What it has started may hold the pipe open still.
-    pub fn end(self, status: Option<ExitStatus>) {
+    pub fn end(mut self, status: Option<ExitStatus>) {
         if status.is_some_and(was_killed) {
             self.watchdog.leave(PATIENCE);
         } else {

@@ -4,26 +4,32 @@
 //! whose closing it cannot miss. `f` on the pipe announces a freeze and starts its clock, `t` tells of the thaw. `d`
 //! announces a pause that the real nerdctl makes, which may last; that one holds the pipe open as well, so that the
 //! watchdog acts when both have ended. `q` dismisses it, whoever holds the pipe.
+//! A watchdog that is itself killed or stopped holds nobody up: the committing process thaws without it.
 
 use std::ffi::OsString;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::os::unix::process::{CommandExt, parent_id};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::pause_watch::{self, Pause};
-use super::{Freezer, HOLD_BOUND, mark::Mark};
+use super::{Freezer, mark};
+use crate::system::process::{ProcessIdentity, ends_within, is_readable_within};
 use crate::system::signals;
 
 /// The first word of its command line.
 pub const COMMAND: &str = "watchdog";
-/// Past this, the committing process has stalled.
-const DEADLINE: Duration = HOLD_BOUND.saturating_add(Duration::from_secs(1));
-const POLL_PAUSE: Duration = Duration::from_millis(5);
+/// So long after a freeze should have ended, the committing process has stalled.
+const GRACE: Duration = Duration::from_secs(1);
+/// No freeze is watched over for longer: poll(2) counts milliseconds in 31 bits.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// How long it may take to be there, and to end: longer than on any machine, unless somebody has stopped it.
+const START_BOUND: Duration = Duration::from_secs(10);
+const END_BOUND: Duration = Duration::from_secs(5);
 const ABOUT_TO_FREEZE: u8 = b'f';
 const ABOUT_TO_DELEGATE: u8 = b'd';
 const THAWED: u8 = b't';
@@ -41,11 +47,12 @@ pub struct Watchdog {
 impl Watchdog {
     /// Starts it and waits until it is ready.
     ///
-    /// `description` says what is to be thawed, or resumed.
-    pub fn start(description: Vec<OsString>) -> Result<Self> {
+    /// `description` says what is to be thawed, or resumed; a freeze must end within `hold`.
+    pub fn start(description: Vec<OsString>, hold: Duration) -> Result<Self> {
         let mut child = Command::new("/proc/self/exe")
             .arg0("freezeframe")
             .arg(COMMAND)
+            .arg(hold.as_millis().to_string())
             .args(description)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -53,36 +60,34 @@ impl Watchdog {
             .current_dir("/")
             .spawn()
             .context("starting the watchdog")?;
-        let pipe = child.stdin.take();
-        let mut answer = Vec::new();
-        if let Some(output) = child.stdout.take() {
-            output
-                .take(1)
-                .read_to_end(&mut answer)
-                .context("waiting for the watchdog")?;
-        }
+        let output = child.stdout.take();
         let watchdog = Self {
+            pipe: child.stdin.take(),
             child,
-            pipe,
             is_left: false,
         };
+        let is_ready = output.is_some_and(|output| says_it_is_ready(&output));
         ensure!(
-            answer == [READY],
-            "the watchdog does not start: nothing was frozen"
+            is_ready,
+            "the watchdog does not start: nothing was frozen, try again"
         );
         Ok(watchdog)
     }
 
+    /// # Errors
+    /// It has ended.
+    pub fn identity(&self) -> Result<ProcessIdentity> {
+        ProcessIdentity::of(self.child.id()).context(ENDED)
+    }
+
     /// To be told before the freeze; without a watchdog there must be none.
     pub fn about_to_freeze(&mut self) -> Result<()> {
-        self.tell(ABOUT_TO_FREEZE)
-            .context("telling the watchdog of the freeze")
+        self.tell(ABOUT_TO_FREEZE).context(ENDED)
     }
 
     /// To be told before the real nerdctl may pause the container.
     pub fn about_to_delegate(&mut self) -> Result<()> {
-        self.tell(ABOUT_TO_DELEGATE)
-            .context("telling the watchdog of the delegated commit")
+        self.tell(ABOUT_TO_DELEGATE).context(ENDED)
     }
 
     /// The pipe that whoever makes the pause must hold open.
@@ -102,12 +107,9 @@ impl Watchdog {
     }
 
     /// Leaves it to its duty, and stays for a while to see that done.
-    pub fn leave(mut self, patience: Duration) {
+    pub fn leave(&mut self, patience: Duration) {
         drop(self.pipe.take());
-        let end = Instant::now() + patience;
-        while Instant::now() < end && matches!(self.child.try_wait(), Ok(None)) {
-            std::thread::sleep(POLL_PAUSE);
-        }
+        ends_within(&mut self.child, patience);
         self.is_left = true;
     }
 
@@ -122,11 +124,20 @@ impl Watchdog {
 impl Drop for Watchdog {
     fn drop(&mut self) {
         drop(self.pipe.take());
-        if !self.is_left {
-            // It ends by itself, now that its pipe is closed or it is dismissed.
+        // It ends by itself, now that its pipe is closed or it is dismissed. One that is stopped has nothing left to do.
+        if !self.is_left && !ends_within(&mut self.child, END_BOUND) {
+            let _ = self.child.kill();
             let _ = self.child.wait();
         }
     }
+}
+
+const ENDED: &str = "the watchdog has been ended by somebody: nothing was frozen, try again";
+
+fn says_it_is_ready(output: &ChildStdout) -> bool {
+    let mut answer = [0];
+    is_readable_within(output, START_BOUND).unwrap_or(false)
+        && rustix::io::read(output, &mut answer).is_ok_and(|count| answer[..count] == [READY])
 }
 
 /// What the watchdog has to see to.
@@ -135,14 +146,17 @@ enum Duty {
     Nothing,
     /// A freeze of our own, which must have ended by then.
     Freeze(Instant),
+    /// The mark of a freeze that we have ended. Who freezes the container from now on is somebody else: a commit that
+    /// comes so late makes no freeze any more without another announcement.
+    Mark,
     /// A pause of the real nerdctl's, as long as that lives.
     Pause,
 }
 
 impl Duty {
-    fn told(message: u8) -> Self {
+    fn told(message: u8, hold: Duration) -> Self {
         match message {
-            ABOUT_TO_FREEZE => Self::Freeze(Instant::now() + DEADLINE),
+            ABOUT_TO_FREEZE => Self::Freeze(Instant::now() + hold + GRACE),
             ABOUT_TO_DELEGATE => Self::Pause,
             _ => Self::Nothing,
         }
@@ -151,16 +165,23 @@ impl Duty {
     fn deadline(self) -> Option<Instant> {
         match self {
             Self::Freeze(deadline) => Some(deadline),
-            Self::Nothing | Self::Pause => None,
+            Self::Nothing | Self::Mark | Self::Pause => None,
         }
     }
 }
 
-/// The watchdog's own life; `words` describe what it watches over. Returns when the committing process has ended.
+/// The watchdog's own life; `words` say how long a freeze may be held, in milliseconds, and what it watches over. Returns
+/// when the committing process has ended.
 pub fn run(words: &[OsString]) -> Result<()> {
+    let (hold, words) = words
+        .split_first()
+        .context("the watchdog is started by a commit")?;
+    let hold = hold.to_string_lossy().parse().unwrap_or(u64::MAX);
+    let hold = Duration::from_millis(hold).min(LONGEST);
     signals::block_all()?;
     nix::unistd::setsid().context("leaving the session")?;
     let ward = Ward::from_description(words)?;
+    let parent = ProcessIdentity::of(parent_id()).context("finding the committing process")?;
     io::stdout()
         .write_all(&[READY])
         .and_then(|()| io::stdout().flush())?;
@@ -168,17 +189,11 @@ pub fn run(words: &[OsString]) -> Result<()> {
     loop {
         match next_message(duty.deadline())? {
             Event::Message(DISMISSED) => return Ok(()),
-            Event::Message(message) => duty = Duty::told(message),
-            Event::Late => {
-                ward.free();
-                // It may freeze yet, once it runs again.
-                duty = Duty::told(ABOUT_TO_FREEZE);
-            }
+            Event::Message(message) => duty = Duty::told(message, hold),
+            Event::Late if ward.free() => duty = Duty::Mark,
+            Event::Late => duty = Duty::told(ABOUT_TO_FREEZE, hold),
             Event::Gone => {
-                if !matches!(duty, Duty::Nothing) {
-                    ward.free();
-                    ward.forget();
-                }
+                ward.end(duty, &parent.to_string());
                 return Ok(());
             }
         }
@@ -201,17 +216,37 @@ impl Ward {
         }
     }
 
-    fn free(&self) {
+    /// False where it is as it was.
+    fn free(&self) -> bool {
         match self {
             Self::Freeze(freezer) => thaw(freezer),
-            Self::Pause(pause) => pause.undo(),
+            Self::Pause(pause) => {
+                pause.undo();
+                true
+            }
         }
     }
 
-    /// Nobody is left whose freeze the mark could tell of.
-    fn forget(&self) {
-        if let Self::Freeze(freezer) = self {
-            Mark::remove_of(&freezer.name());
+    /// The committing process, `parent`, has ended with that left to do.
+    fn end(&self, duty: Duty, parent: &str) {
+        let is_over = match duty {
+            // It may have died between its mark and its freeze, or between the thaw and the mark's removal.
+            Duty::Nothing => true,
+            // The next commit finds out who it was that froze it again.
+            Duty::Mark => self.is_free(),
+            Duty::Freeze(_) | Duty::Pause => self.free(),
+        };
+        if let Self::Freeze(freezer) = self
+            && is_over
+        {
+            mark::forget(&freezer.name(), parent);
+        }
+    }
+
+    fn is_free(&self) -> bool {
+        match self {
+            Self::Freeze(freezer) => matches!(freezer.is_frozen(), Ok(false)),
+            Self::Pause(_) => true,
         }
     }
 }
@@ -245,12 +280,13 @@ fn next_message(deadline: Option<Instant>) -> Result<Event> {
     })
 }
 
-/// There is nobody to tell of a failure; it may be passing, so it is tried again.
-fn thaw(freezer: &Freezer) {
+/// There is nobody to tell of a failure; it may be passing, so it is tried again. The mark tells the next commit.
+fn thaw(freezer: &Freezer) -> bool {
     for _ in 0..50 {
         if freezer.thaw().is_ok() {
-            return;
+            return true;
         }
         std::thread::sleep(Duration::from_millis(100));
     }
+    false
 }

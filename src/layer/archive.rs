@@ -13,8 +13,9 @@ use anyhow::{Context, Result};
 use tar::{Builder, EntryType};
 
 use super::entry::Entry;
+use crate::capture::directory::WHITEOUT_PREFIX;
 use crate::capture::material::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE};
-use crate::capture::scan::{Node, ROOT, Scan, WHITEOUT_PREFIX};
+use crate::capture::scan::{Node, ROOT, Scan};
 use crate::capture::signature::Kind;
 use crate::system::file;
 use crate::system::signals;
@@ -57,21 +58,21 @@ struct Archive<'a> {
 
 impl Archive<'_> {
     fn append(&mut self, index: usize) -> Result<()> {
-        let node = self.scan.node(index);
-        let path = self.scan.path(index);
-        if node.kind == Kind::Whiteout {
-            return self.append_whiteout(index, &node.name);
+        let scan = self.scan;
+        let (node, path) = (scan.node(index), scan.path(index));
+        if node.kind() == Kind::Whiteout {
+            return self.append_whiteout(index, scan.name(index));
         }
         if let Some(first) = self.first_link(node, &path) {
             let entry = Entry::new(node, path, EntryType::Link).linking_to(first);
             return self.append_closed(index, entry);
         }
-        match node.kind {
+        match node.kind() {
             Kind::Directory => self.append_directory(index, node, path),
             Kind::File => self.append_file(index, node, path),
             Kind::Symlink => {
-                let name = OsStr::from_bytes(&node.name);
-                let directory = self.enter(self.scan.parent(index))?;
+                let name = OsStr::from_bytes(scan.name(index));
+                let directory = self.enter(scan.parent(index))?;
                 let target = rustix::fs::readlinkat(directory, name, Vec::new())?;
                 let entry = Entry::new(node, path, EntryType::Symlink);
                 self.append_closed(index, entry.linking_to(target.into_bytes()))
@@ -88,7 +89,7 @@ impl Archive<'_> {
     fn append_closed(&mut self, index: usize, mut entry: Entry) -> Result<()> {
         let scan = self.scan;
         let directory = self.enter(scan.parent(index))?.as_fd();
-        let name = &scan.node(index).name;
+        let name = scan.name(index);
         entry.set_capability(file::attribute_at(directory, name, CAPABILITY_ATTRIBUTE)?);
         self.append_entry(entry, io::empty())
     }
@@ -132,10 +133,11 @@ impl Archive<'_> {
     }
 
     fn append_file(&mut self, index: usize, node: &Node, path: Vec<u8>) -> Result<()> {
-        let directory = self.enter(self.scan.parent(index))?;
-        let file = tree::open_at(directory.as_fd(), &node.name, |_| true)?;
+        let scan = self.scan;
+        let directory = self.enter(scan.parent(index))?;
+        let file = tree::open_at(directory.as_fd(), scan.name(index), |_| true)?;
         let mut entry = Entry::new(node, path, EntryType::Regular);
-        entry.size = node.signature.size;
+        entry.size = node.signature.size();
         entry.set_capability(file::attribute(file.as_fd(), CAPABILITY_ATTRIBUTE)?);
         let content = Exactly {
             file: file.into(),

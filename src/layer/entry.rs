@@ -41,9 +41,9 @@ impl Entry {
             mode: node.signature.permissions(),
             owner: node.signature.owner,
             group: node.signature.group,
-            // The clone has no negative ones.
-            modified: u64::try_from(node.signature.modified.seconds()).unwrap_or(0),
-            node: node.signature.node,
+            // The clone has no others.
+            modified: u64::try_from(node.signature.modified.seconds().unwrap_or(0)).unwrap_or(0),
+            node: node.signature.node(),
             ..Self::blank(path, kind)
         }
     }

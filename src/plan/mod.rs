@@ -65,6 +65,8 @@ pub enum Plan {
 pub struct DirectPlan {
     /// The upper directory of the container's overlay.
     pub upper: PathBuf,
+    /// Whether equal signatures mean equal content on its file system.
+    pub trusts_signatures: bool,
     /// The chain ID of the layers below it.
     pub parent: String,
     pub base: BaseImage,
@@ -163,10 +165,12 @@ impl Plan {
             Some(obstacle) => obstacle,
             None => match overlay::upper_directory(containerd, subject)? {
                 Ok((upper, parent)) => {
+                    let trusts_signatures = overlay::is_proven(&upper)?;
                     let base = BaseImage::find(containerd, subject, &parent)?;
                     let properties = arguments.changes.expand(base.environment());
                     return Ok(Self::Direct(Box::new(DirectPlan {
                         upper,
+                        trusts_signatures,
                         parent,
                         base,
                         properties: properties.map_err(Error::msg)?,

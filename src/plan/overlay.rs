@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use nix::sys::statfs::{BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FsType, XFS_SUPER_MAGIC, statfs};
 
 use super::Subject;
@@ -74,12 +74,15 @@ fn directory_obstacle(overlay: &OverlayMount) -> Option<String> {
     if overlay.flags.iter().any(|flag| flag == "userxattr") {
         return Some("the overlay keeps its marks in user attributes".to_owned());
     }
-    match statfs(upper) {
-        Err(error) => Some(format!("upper directory {}: {error}", upper.display())),
-        Ok(stat) => (!PROVEN.contains(&stat.filesystem_type())).then(|| {
-            "the upper directory is on a file system other than ext4, xfs or btrfs".to_owned()
-        }),
-    }
+    let missing = fs::metadata(upper).err();
+    missing.map(|error| format!("upper directory {}: {error}", upper.display()))
+}
+
+/// Whether a file of this directory's file system is known to look different whenever it is.
+pub fn is_proven(upper: &Path) -> Result<bool> {
+    let stat = statfs(upper)
+        .with_context(|| format!("asking for the file system of {}", upper.display()))?;
+    Ok(PROVEN.contains(&stat.filesystem_type()))
 }
 
 /// Without a process there is only what a mount would be asked to do.

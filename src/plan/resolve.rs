@@ -1,6 +1,8 @@
 //! From a name on the command line to a container's ID.
 
 use std::ffi::OsString;
+use std::process::Output;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use containerd_client::services::v1::Container;
@@ -10,9 +12,13 @@ use crate::arguments::CommitArguments;
 use crate::containerd::Containerd;
 use crate::passthrough::RealNerdctl;
 use crate::system::process::tie_to_this_process;
+use crate::system::signals;
 use crate::system::text::quoted;
 
 const NAME_LABEL: &str = "nerdctl/name";
+/// How long the real nerdctl may look for the container before we ask whether containerd is the reason.
+const INSPECT_PATIENCE: Duration = Duration::from_secs(10);
+const SIGNAL_POLL: Duration = Duration::from_millis(20);
 
 /// Asks the real nerdctl, and containerd itself where there is none or where that has no one answer.
 pub fn container_id(
@@ -22,7 +28,7 @@ pub fn container_id(
 ) -> Result<String> {
     let name = &arguments.container;
     if let Some(real) = real
-        && let [id] = inspect(real, arguments)?.as_slice()
+        && let [id] = inspect(containerd, real, arguments)?.as_slice()
     {
         return Ok(id.clone());
     }
@@ -55,7 +61,11 @@ pub fn no_such_container(name: &str) -> String {
     format!("no such container {name}")
 }
 
-fn inspect(real: &RealNerdctl, arguments: &CommitArguments) -> Result<Vec<String>> {
+fn inspect(
+    containerd: &Containerd,
+    real: &RealNerdctl,
+    arguments: &CommitArguments,
+) -> Result<Vec<String>> {
     let name = &arguments.container;
     let mut words = arguments.globals.clone();
     words.extend(["container", "inspect", "--mode=native", "--", name].map(OsString::from));
@@ -63,7 +73,7 @@ fn inspect(real: &RealNerdctl, arguments: &CommitArguments) -> Result<Vec<String
     if let Some((name, value)) = real.guard() {
         command = command.env(name, value);
     }
-    let output = command
+    let looking = command
         .before_spawn(|command| {
             tie_to_this_process(command, None);
             Ok(())
@@ -72,8 +82,9 @@ fn inspect(real: &RealNerdctl, arguments: &CommitArguments) -> Result<Vec<String
         .stdout_capture()
         .stderr_capture()
         .unchecked()
-        .run()
+        .start()
         .with_context(|| format!("running {}", real.path().display()))?;
+    let output = outcome(&looking, containerd)?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         if said.contains("no such container") {
@@ -87,6 +98,27 @@ fn inspect(real: &RealNerdctl, arguments: &CommitArguments) -> Result<Vec<String
     Ok(ids
         .filter_map(|one| Some(one.get("ID")?.as_str()?.to_owned()))
         .collect())
+}
+
+/// Waits for what is `looking` as long as containerd answers, as it would wait for that without an end.
+fn outcome(looking: &duct::Handle, containerd: &Containerd) -> Result<Output> {
+    let mut asked = Instant::now();
+    loop {
+        if let Some(output) = looking.wait_timeout(SIGNAL_POLL)? {
+            return Ok(output.clone());
+        }
+        let given_up = if asked.elapsed() < INSPECT_PATIENCE {
+            signals::check().map_err(Into::into)
+        } else {
+            asked = Instant::now();
+            containerd.ensure_it_answers()
+        };
+        if given_up.is_err() {
+            // It has nothing to undo.
+            let _ = looking.kill();
+            given_up?;
+        }
+    }
 }
 
 /// nerdctl's rule (pkg/idutil/containerwalker): the name in a label, or the beginning of an ID. Unlike nerdctl's, a whole

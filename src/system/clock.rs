@@ -15,21 +15,34 @@ use rustix::time::{ClockId, clock_getres, clock_gettime};
 /// Some ticks of the slowest clock there is (100 per second).
 const PROBE_TIME: Duration = Duration::from_millis(35);
 const PROBE_PAUSE: Duration = Duration::from_millis(5);
-const NANOSECONDS: i128 = 1_000_000_000;
+const NANOSECONDS: i64 = 1_000_000_000;
 
-/// A moment in nanoseconds since the epoch; negative before it.
+/// A moment in nanoseconds since the epoch; negative before it. What does not fit (before 1677, after 2262) is the
+/// nearest that does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Moment(pub i128);
+pub struct Moment(pub i64);
 
 impl Moment {
+    const EARLIEST: Self = Self(i64::MIN);
+    const LATEST: Self = Self(i64::MAX);
+
     pub fn new(seconds: i64, nanoseconds: u32) -> Self {
-        Self(i128::from(seconds) * NANOSECONDS + i128::from(nanoseconds))
+        let whole = seconds.checked_mul(NANOSECONDS);
+        let exact = whole.and_then(|whole| whole.checked_add(nanoseconds.into()));
+        exact.map_or(
+            if seconds < 0 {
+                Self::EARLIEST
+            } else {
+                Self::LATEST
+            },
+            Self,
+        )
     }
 
-    /// Whole seconds, rounded down.
-    pub fn seconds(self) -> i64 {
-        // It was made of 64-bit seconds.
-        i64::try_from(self.0.div_euclid(NANOSECONDS)).unwrap_or_default()
+    /// Whole seconds, rounded down; `None` where the moment did not fit.
+    pub fn seconds(self) -> Option<i64> {
+        let fits = self != Self::EARLIEST && self != Self::LATEST;
+        fits.then(|| self.0.div_euclid(NANOSECONDS))
     }
 
     /// What the kernel stamps now (`CLOCK_REALTIME_COARSE` of `clock_gettime(2)`).
@@ -40,13 +53,13 @@ impl Moment {
 
 impl From<Timespec> for Moment {
     fn from(time: Timespec) -> Self {
-        Self(i128::from(time.tv_sec) * NANOSECONDS + i128::from(time.tv_nsec))
+        Self::new(time.tv_sec, u32::try_from(time.tv_nsec).unwrap_or(0))
     }
 }
 
 /// The longest time, in nanoseconds, within which two changes may get the same stamp.
 #[derive(Clone, Copy, Debug)]
-pub struct Grain(i128);
+pub struct Grain(i64);
 
 impl Grain {
     /// Finds the grain by stamping a fresh file. `file` is empty, and of the file system that is asked about.
@@ -66,7 +79,10 @@ impl Grain {
 
     /// Whether a change made at `now` or later is bound to get a stamp other than `stamp`.
     pub fn separates(self, stamp: Moment, now: Moment) -> bool {
-        stamp.0 + self.0 <= now.0
+        stamp
+            .0
+            .checked_add(self.0)
+            .is_some_and(|later| later <= now.0)
     }
 }
 
@@ -81,6 +97,14 @@ mod tests {
         assert!(!grain.separates(stamp, Moment::new(100, 3_999_999)));
         assert!(grain.separates(stamp, Moment::new(100, 4_000_000)));
         assert!(!grain.separates(stamp, Moment::new(99, 0)));
+    }
+
+    #[test]
+    fn moments_that_do_not_fit_are_the_nearest_and_separate_from_none() {
+        let (early, late) = (Moment::new(i64::MIN, 0), Moment::new(i64::MAX, 0));
+        assert_eq!((early.seconds(), late.seconds()), (None, None));
+        assert_eq!(Moment::new(-1, 999_999_999).seconds(), Some(-1));
+        assert!(!Grain(1).separates(late, late));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{SeekFrom, XattrFlags};
+use rustix::fs::{FallocateFlags, SeekFrom, XattrFlags};
 use rustix::io::Errno;
 
 /// So that a long copy can be stopped.
@@ -26,9 +26,14 @@ pub struct Segment {
     pub length: u64,
 }
 
-/// The data of the first `size` bytes of `file`.
+/// The data of the first `size` bytes of `file`, once a write that is under way has ended.
 pub fn segments(file: BorrowedFd<'_>, size: u64) -> io::Result<Vec<Segment>> {
     read_at(file, &mut [0], 0)?;
+    data_of(file, size)
+}
+
+/// The data of the first `size` bytes of `file`, to which nobody writes.
+pub fn data_of(file: BorrowedFd<'_>, size: u64) -> io::Result<Vec<Segment>> {
     let mut segments = Vec::new();
     let mut position = 0;
     while position < size {
@@ -88,7 +93,7 @@ pub fn copy_segment<E: From<io::Error>>(
     from: BorrowedFd<'_>,
     to: BorrowedFd<'_>,
     segment: Segment,
-    check: &mut dyn FnMut() -> Result<(), E>,
+    check: &dyn Fn() -> Result<(), E>,
 ) -> Result<u64, E> {
     let mut copied = 0;
     while copied < segment.length {
@@ -101,6 +106,43 @@ pub fn copy_segment<E: From<io::Error>>(
         copied += count;
     }
     Ok(copied)
+}
+
+/// Has `to` share the whole content of `from`, as it is then on disk (`ioctl_ficlone(2)`); `false` where that cannot be.
+pub fn share_content(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<bool> {
+    match rustix::fs::ioctl_ficlone(to, from) {
+        Ok(()) => Ok(true),
+        Err(
+            Errno::XDEV
+            | Errno::INVAL
+            | Errno::NOSYS
+            | Errno::OPNOTSUPP
+            | Errno::NOTTY
+            | Errno::PERM
+            | Errno::TXTBSY,
+        ) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Makes a hole.
+pub fn punch(file: BorrowedFd<'_>, hole: Segment) -> io::Result<()> {
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    match rustix::fs::fallocate(file, flags, hole.offset, hole.length) {
+        Err(Errno::OPNOTSUPP) => fill_with_zeros(file, hole),
+        punched => Ok(punched?),
+    }
+}
+
+fn fill_with_zeros(file: BorrowedFd<'_>, hole: Segment) -> io::Result<()> {
+    let zeros = vec![0; usize::try_from(hole.length.min(PIECE)).unwrap_or(0)];
+    let mut offset = hole.offset;
+    while offset < hole.offset + hole.length {
+        let length = (hole.offset + hole.length - offset).min(zeros.len() as u64);
+        write_at(file, &zeros[..usize::try_from(length).unwrap_or(0)], offset)?;
+        offset += length;
+    }
+    Ok(())
 }
 
 fn copy_piece(
@@ -198,4 +240,12 @@ pub fn set_attribute_at(
 fn path_beneath(directory: BorrowedFd<'_>, entry: &[u8]) -> PathBuf {
     let directory = format!("/proc/self/fd/{}", directory.as_raw_fd());
     Path::new(&directory).join(OsStr::from_bytes(entry))
+}
+
+/// Removes an extended attribute, should there be one.
+pub fn remove_attribute(file: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+    match rustix::fs::fremovexattr(file, name) {
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(()),
+        removed => Ok(removed?),
+    }
 }

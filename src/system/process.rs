@@ -2,17 +2,19 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, RawFd};
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use super::signals;
 
@@ -29,28 +31,59 @@ impl ProcessIdentity {
         Self::of(std::process::id()).context("reading our own entry in /proc")
     }
 
-    fn of(pid: u32) -> io::Result<Self> {
+    pub fn of(pid: u32) -> io::Result<Self> {
         Ok(Self {
             pid,
             start_time: start_time(pid)?,
             boot: boot_id()?,
-            namespace: pid_namespace()?,
+            namespace: namespace("pid")?,
         })
     }
 
     /// Whether the process that wrote `identity` cannot be running any more. One of another PID namespace might be, and
     /// so might one whose identity we do not understand.
     pub fn is_known_to_be_gone(identity: &str) -> bool {
-        let parts: Vec<&str> = identity.split(':').collect();
-        let [pid, start, boot, namespace] = parts[..] else {
-            return false;
-        };
-        let (Ok(pid), Ok(our_boot), Ok(our_namespace)) = (pid.parse(), boot_id(), pid_namespace())
+        let Some(Self {
+            pid,
+            start_time: start,
+            boot,
+            namespace: home,
+        }) = Self::parse(identity)
         else {
             return false;
         };
-        boot != our_boot
-            || (namespace == our_namespace && start_time(pid).ok().as_deref() != Some(start))
+        let (Ok(our_boot), Ok(our_home)) = (boot_id(), namespace("pid")) else {
+            return false;
+        };
+        boot != our_boot || (home == our_home && start_time(pid).ok() != Some(start))
+    }
+
+    /// Ends the process that wrote `identity`, even one that is stopped; nothing else that has got its number since.
+    pub fn kill(identity: &str) {
+        let found = Self::parse(identity).and_then(|process| {
+            let pid = rustix::process::Pid::from_raw(process.pid.try_into().ok()?)?;
+            // From here on the descriptor means the same process, whatever its number comes to mean.
+            let descriptor = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+            let now = Self::of(process.pid).ok()?;
+            (now.to_string() == identity).then_some(descriptor)
+        });
+        if let Some(descriptor) = found {
+            // It may have ended by now.
+            let _ = pidfd_send_signal(descriptor, rustix::process::Signal::KILL);
+        }
+    }
+
+    fn parse(identity: &str) -> Option<Self> {
+        let parts: Vec<&str> = identity.split(':').collect();
+        let [pid, start_time, boot, namespace] = parts[..] else {
+            return None;
+        };
+        Some(Self {
+            pid: pid.parse().ok()?,
+            start_time: start_time.to_owned(),
+            boot: boot.to_owned(),
+            namespace: namespace.to_owned(),
+        })
     }
 }
 
@@ -67,12 +100,21 @@ impl std::fmt::Display for ProcessIdentity {
 }
 
 /// Field 22 of `proc_pid_stat(5)`, in clock ticks since boot; the name in field 2 may hold spaces and parentheses.
+///
+/// A zombie has none: its parent has not asked for its end yet, but nothing of it runs any more.
 fn start_time(pid: u32) -> io::Result<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    stat.rsplit_once(')')
-        .and_then(|(_, rest)| rest.split_whitespace().nth(19))
-        .map(str::to_owned)
-        .ok_or_else(|| io::Error::other("unexpected format of /proc/PID/stat"))
+    let fields: Vec<&str> = stat
+        .rsplit_once(')')
+        .map(|(_, rest)| rest.split_whitespace().collect())
+        .unwrap_or_default();
+    match fields.first() {
+        Some(&("Z" | "X")) => Err(io::Error::from(Errno::ESRCH)),
+        _ => fields
+            .get(19)
+            .map(|&time| time.to_owned())
+            .ok_or_else(|| io::Error::other("unexpected format of /proc/PID/stat")),
+    }
 }
 
 fn boot_id() -> io::Result<String> {
@@ -81,8 +123,9 @@ fn boot_id() -> io::Result<String> {
         .to_owned())
 }
 
-fn pid_namespace() -> io::Result<String> {
-    let link = fs::read_link("/proc/self/ns/pid")?;
+/// The number of our namespace of this kind (`namespaces(7)`).
+pub fn namespace(kind: &str) -> io::Result<String> {
+    let link = fs::read_link(format!("/proc/self/ns/{kind}"))?;
     Ok(link
         .to_string_lossy()
         .chars()
@@ -132,6 +175,26 @@ pub fn tie_to_this_process(command: &mut Command, pipe: Option<BorrowedFd>) {
     unsafe { command.pre_exec(tie) };
 }
 
+/// Waits for the end of a child; false where it has not come when `bound` has passed.
+pub fn ends_within(child: &mut Child, bound: Duration) -> bool {
+    let ended = |child: &mut Child| matches!(child.try_wait(), Ok(Some(_)));
+    if ended(child) {
+        return true;
+    }
+    let Ok(descriptor) = pidfd_open(rustix::process::Pid::from_child(child), PidfdFlags::empty())
+    else {
+        return false;
+    };
+    is_readable_within(&descriptor, bound).unwrap_or(false) && ended(child)
+}
+
+/// Whether there is something to read, or nothing will come any more, before `bound` has passed.
+pub fn is_readable_within(descriptor: &impl AsFd, bound: Duration) -> io::Result<bool> {
+    let mut waiting = [PollFd::new(descriptor.as_fd(), PollFlags::POLLIN)];
+    let bound = PollTimeout::try_from(bound).unwrap_or(PollTimeout::MAX);
+    Ok(poll(&mut waiting, bound)? > 0)
+}
+
 /// Opens what is closed of standard input, output and error as /dev/null, so that no file of ours gets their numbers
 /// and with them what is printed.
 pub fn fill_standard_descriptors() -> Result<()> {
@@ -151,6 +214,36 @@ pub fn fill_standard_descriptors() -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_that_nobody_has_waited_for_is_gone() {
+        let mut command = Command::new("cat");
+        let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let identity = ProcessIdentity::of(child.id()).unwrap().to_string();
+        drop(child.stdin.take());
+        let stat = format!("/proc/{}/stat", child.id());
+        while !fs::read_to_string(&stat).unwrap().contains(") Z ") {
+            std::thread::yield_now();
+        }
+        assert!(ProcessIdentity::is_known_to_be_gone(&identity));
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_stopped_process_is_ended_by_its_identity_and_no_other_is() {
+        let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+        let identity = ProcessIdentity::of(child.id()).unwrap();
+        let pid = Pid::from_raw(child.id().try_into().unwrap());
+        nix::sys::signal::kill(pid, Signal::SIGSTOP).unwrap();
+        let earlier = ProcessIdentity {
+            start_time: "1".into(),
+            ..ProcessIdentity::of(child.id()).unwrap()
+        };
+        ProcessIdentity::kill(&earlier.to_string());
+        assert!(!ends_within(&mut child, Duration::from_millis(100)));
+        ProcessIdentity::kill(&identity.to_string());
+        assert!(ends_within(&mut child, Duration::from_secs(10)));
+    }
 
     #[test]
     fn a_live_process_is_not_gone_and_a_dead_one_is() {

@@ -27,7 +27,11 @@ impl FilesystemSync {
         let (sender, answer) = mpsc::channel();
         std::thread::Builder::new()
             .name("syncfs".into())
-            .spawn(move || sender.send(rustix::fs::syncfs(file)))
+            .spawn(move || {
+                // It may live on into a freeze, in which a terminal's stop must not find it.
+                let _ = signals::block_stops();
+                sender.send(rustix::fs::syncfs(file))
+            })
             .context("starting a thread for syncfs")?;
         Ok(Self {
             answer,

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, ResolveFlags, Statx, StatxFlags};
 
 const BENEATH: ResolveFlags = ResolveFlags::BENEATH
     .union(ResolveFlags::NO_SYMLINKS)
@@ -19,6 +19,8 @@ const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
+/// What getdents64(2) may return at once, in bytes.
+const LISTING: usize = 64 << 10;
 /// What makes an inode distinguishable from its own past: see `capture::signature`.
 const WANTED: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::BTIME);
 
@@ -52,17 +54,21 @@ impl Tree {
     }
 }
 
-/// The names in a directory, but for `.` and `..`, in no order.
-pub fn names(directory: BorrowedFd<'_>) -> io::Result<Vec<Box<[u8]>>> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(directory)? {
+/// Visits the names in a directory, but for `.` and `..`, in the order in which the file system has them.
+pub fn for_each_name(
+    directory: BorrowedFd<'_>,
+    mut visit: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut buffer = Vec::with_capacity(LISTING);
+    let mut listing = RawDir::new(directory, buffer.spare_capacity_mut());
+    while let Some(entry) = listing.next() {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
         if name != b"." && name != b".." {
-            names.push(name.into());
+            visit(name)?;
         }
     }
-    Ok(names)
+    Ok(())
 }
 
 /// The attributes of `name` itself, should it be a link.

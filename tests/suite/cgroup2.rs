@@ -106,7 +106,7 @@ fn expect_freeze_by_cgroup2(commit: u32) -> Result {
         .split_whitespace()
         .map(|child| fs::read_to_string(format!("/proc/{child}/cmdline")).unwrap_or_default());
     let lines: Vec<String> = lines.collect();
-    let guards = |line: &String| line.contains("watchdog\0cgroup2\0");
+    let guards = |line: &String| line.contains("\0watchdog\0") && line.contains("\0cgroup2\0");
     assert!(lines.iter().any(guards), "{lines:?}");
     Ok(())
 }

@@ -6,6 +6,8 @@
 
 mod at_random;
 mod created;
+mod executing;
+mod frozen;
 mod pausing;
 mod removal;
 mod starting;

@@ -3,6 +3,7 @@
 
 mod cgroups;
 mod hosts;
+mod inside;
 mod mounts;
 mod pods;
 

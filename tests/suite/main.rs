@@ -13,6 +13,8 @@ mod changing;
 mod delegation;
 mod errors;
 mod kinds;
+mod left_behind;
+mod max_pause;
 mod pass_through;
 mod point_in_time;
 mod regressions;

@@ -25,6 +25,11 @@ fn every_image_keeps_the_law_on_btrfs() -> Result {
     every_image_keeps_the_law_on(FileSystem::Btrfs, 3)
 }
 
+#[test]
+fn every_image_keeps_the_law_on_tmpfs() -> Result {
+    every_image_keeps_the_law_on(FileSystem::Tmpfs, 3)
+}
+
 fn every_image_keeps_the_law_on(file_system: FileSystem, rounds: u32) -> Result {
     let daemon = Daemon::start_on(file_system)?;
     let container = Container::with_law(&daemon)?;

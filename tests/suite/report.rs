@@ -12,7 +12,7 @@ use std::io::Read;
 use std::process::{Command, Stdio};
 
 const REFERENCE: &str = "docker.io/library/reported:latest";
-const FIELDS: [&str; 18] = [
+const FIELDS: [&str; 19] = [
     "version",
     "result",
     "error",
@@ -28,6 +28,7 @@ const FIELDS: [&str; 18] = [
     "entries",
     "bytes_cloned",
     "bytes_copied_frozen",
+    "bytes_compared_frozen",
     "frozen_ms",
     "stages_ms",
     "layer_bytes",

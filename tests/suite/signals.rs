@@ -7,13 +7,13 @@
 
 mod frozen;
 mod stages;
+mod watchdog;
 
 use crate::FREEZEFRAME;
 use harness::{
     Commit, Committing, Container, Daemon, Freezeframe, Heartbeat, Leftovers, Result, Signal,
     wait_until,
 };
-use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ impl<'d> Scene<'d> {
     }
 
     fn that_freezes_long(daemon: &'d Daemon) -> Result<Self> {
-        let container = daemon.run(&["probe", "big", "/big", "128"])?;
+        let container = daemon.run(&["probe", "big", "/big", "64"])?;
         container.wait_for("/big")?;
         Self::of(container)
     }
@@ -63,6 +63,12 @@ impl<'d> Scene<'d> {
     fn start_and_wait_until_frozen(&self) -> Result<Committing> {
         self.freezeframe
             .start_commit_until_frozen(&self.container, REFERENCE)
+    }
+
+    /// A commit that stands still while the container is frozen.
+    fn hold(&self) -> Result<Committing> {
+        self.freezeframe
+            .hold_commit_in_freeze(&self.container, REFERENCE)
     }
 
     fn wait_until_it_beats(&self, limit: Duration) -> Result {
@@ -106,13 +112,4 @@ fn expect_death_by(signal: Signal, commit: &Commit) {
         "{}",
         commit.outcome.describe()
     );
-}
-
-/// The letter in `proc_pid_stat(5)`; the name before it may hold anything.
-fn state_of(process: u32) -> Result<char> {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
-    let after_name = stat.rsplit_once(") ").map(|(_, rest)| rest.to_owned());
-    Ok(after_name
-        .and_then(|rest| rest.chars().next())
-        .unwrap_or('?'))
 }

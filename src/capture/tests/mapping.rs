@@ -1,6 +1,8 @@
 //! Stores through a shared mapping: only the first one to a clean page moves the change time.
 
-use std::fs::File;
+use std::fs::{self, File};
+
+use harness::FileSystem;
 
 use super::PROVEN;
 use super::place::{Place, disk};
@@ -45,6 +47,45 @@ fn a_store_into_a_hole_that_was_scanned_as_one_is_in_the_clone() {
         place.let_it_grow_old("mapped");
         place.capture(|_| {}, |_| mapping.store(LENGTH / 2, b"one"));
     }
+}
+
+/// There no store ever moves the change time, whatever is written back.
+#[test]
+fn a_store_on_tmpfs_is_in_the_clone_as_signatures_are_not_trusted_there() {
+    let disk = disk(FileSystem::Tmpfs);
+    let place = Place::on(&disk);
+    let mapping = map(&place, "mapped");
+    mapping.store(0, b"one");
+    fs::write(place.path("small"), "x").unwrap();
+    place.let_all_grow_old();
+    let source = place.tree();
+    let (mut clone, scan) = place.begin(&source, &[]);
+    clone.distrust();
+    clone.copy_scanned(scan).unwrap();
+    mapping.store(0, b"two");
+    let read = place.finish(clone, &[]);
+    assert!(
+        read.copied <= 4096,
+        "all but one page is as it was: {read:?}"
+    );
+}
+
+/// Its change time being what it was does not make it whole.
+#[test]
+fn a_store_on_tmpfs_to_a_file_that_moved_with_its_directory_is_in_the_clone() {
+    let disk = disk(FileSystem::Tmpfs);
+    let place = Place::on(&disk);
+    fs::create_dir(place.path("old")).unwrap();
+    let mapping = map(&place, "old/mapped");
+    mapping.store(0, b"one");
+    place.let_all_grow_old();
+    let source = place.tree();
+    let (mut clone, scan) = place.begin(&source, &[]);
+    clone.distrust();
+    clone.copy_scanned(scan).unwrap();
+    mapping.store(0, b"two");
+    fs::rename(place.path("old"), place.path("new")).unwrap();
+    place.finish(clone, &[]);
 }
 
 fn map(place: &Place, name: &str) -> SharedMapping {

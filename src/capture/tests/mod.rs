@@ -7,6 +7,7 @@ mod changes;
 mod grain;
 mod in_flight;
 mod mapping;
+mod moves;
 mod place;
 mod random;
 mod writers;

@@ -10,14 +10,28 @@ use std::time::Duration;
 use harness::{Disk, FileSystem, Kind, wait_until};
 
 use crate::capture::clone::{Clone, content_size, probe_grain};
+use crate::capture::directory::WHITEOUT_PREFIX;
 use crate::capture::material::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE};
-use crate::capture::scan::{Scan, WHITEOUT_PREFIX};
+use crate::capture::scan::Scan;
 use crate::capture::writers::Writers;
 use crate::system::clock::{Grain, Moment};
 use crate::system::process::unique_name;
 use crate::system::tree::Tree;
 
 const BOUND: Duration = Duration::from_secs(20);
+
+/// How many bytes of the source the delta read.
+#[derive(Clone, Copy, Debug)]
+pub struct Read {
+    pub copied: u64,
+    pub compared: u64,
+}
+
+impl Read {
+    pub fn any(self) -> u64 {
+        self.copied + self.compared
+    }
+}
 
 pub struct Place {
     folder: PathBuf,
@@ -73,31 +87,40 @@ impl Place {
     pub fn begin<'tree>(&self, source: &'tree Tree, processes: &[u32]) -> (Clone<'tree>, Scan) {
         let mut writers = Writers::default();
         writers.look(processes);
-        let scan = scan(source);
+        let scan = Scan::of_changing(source, Some(self.grain), &|| Ok(())).unwrap();
         let (upper, staging) = (self.folder.join("clone"), self.folder.join("staging"));
         let clone = Clone::new(source, &upper, &staging, writers, content_size(&scan));
         (clone.unwrap(), scan)
     }
 
-    /// From the delta on, and compares; returns how many bytes the delta read.
-    pub fn finish(&self, mut clone: Clone, processes: &[u32]) -> u64 {
+    /// From the delta on, and compares.
+    pub fn finish(&self, mut clone: Clone, processes: &[u32]) -> Read {
         let delta = clone.read_delta(processes, &|| Ok(())).unwrap();
         assert_eq!(delta.unstable, 0);
-        let bytes = delta.bytes;
+        let read = Read {
+            copied: delta.bytes,
+            compared: delta.compared,
+        };
         clone.apply(delta).unwrap();
         clone.complete().unwrap();
         self.assert_same();
-        bytes
+        read
     }
 
     /// All stages, with a change after the first scan and one after the copy.
-    pub fn capture(&self, scanned: impl FnOnce(&Path), copied: impl FnOnce(&Path)) -> u64 {
+    pub fn capture(&self, scanned: impl FnOnce(&Path), copied: impl FnOnce(&Path)) -> Read {
         let source = self.tree();
         let (mut clone, scan) = self.begin(&source, &[]);
         scanned(&self.source());
         clone.copy_scanned(scan).unwrap();
         copied(&self.source());
         self.finish(clone, &[])
+    }
+
+    /// Bytes on disk.
+    pub fn allocated_in_clone(&self, name: &str) -> u64 {
+        let metadata = fs::symlink_metadata(self.folder.join("clone").join(name)).unwrap();
+        metadata.blocks() * 512
     }
 
     fn assert_same(&self) {
@@ -120,10 +143,6 @@ impl Drop for Place {
 pub fn disk(file_system: FileSystem) -> Disk {
     println!("on {file_system:?}");
     Disk::new(file_system).unwrap()
-}
-
-pub fn scan(source: &Tree) -> Scan {
-    Scan::of(source, &|| Ok(())).unwrap()
 }
 
 /// What a layer can say of a tree.

@@ -198,6 +198,12 @@ impl<'d> Container<'d> {
         Heartbeat::open(&self.shared.join("beat"))
     }
 
+    /// Starts a loop inside that never rests; its beats count what it gets done.
+    pub fn spin(&self, name: &str) -> Result<Heartbeat> {
+        self.spawn(&["probe", "spin", &format!("/heartbeat/{name}")])?;
+        Heartbeat::open(&self.shared.join(name))
+    }
+
     /// Waits until a path exists inside, as a sign that a program is under way.
     pub fn wait_for(&self, path: &str) -> Result {
         let relative = path.trim_start_matches('/');

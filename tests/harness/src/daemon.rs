@@ -6,8 +6,11 @@
 //! in many: even what containerd keeps under /run is told apart by the namespace.
 
 pub(crate) mod disk;
+mod life;
+mod options;
 
 pub use disk::FileSystem;
+pub use options::Options;
 
 use crate::caretaker::{Caretaker, FOLDER_PREFIX, namespace};
 use crate::ctr::Ctr;
@@ -17,46 +20,19 @@ use crate::nerdctl::Nerdctl;
 use crate::shell::wait_until;
 use crate::{Container, Result, probe};
 use anyhow::{Context, bail};
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-
-/// What a daemon may be asked to be.
-pub struct Options {
-    pub file_system: FileSystem,
-    /// The file is sparse: a disk takes what is written, not what it could hold.
-    pub disk_mib: u64,
-    /// containerd sees a unified cgroup hierarchy, whatever the machine has.
-    pub unified_cgroups: bool,
-    /// containerd serves the CRI as well, for `Pods`.
-    pub cri: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            file_system: FileSystem::Ext4,
-            disk_mib: 4096,
-            unified_cgroups: false,
-            cri: false,
-        }
-    }
-}
-
-impl Options {
-    pub fn start(&self) -> Result<Daemon> {
-        Daemon::start_with(self)
-    }
-}
 
 pub struct Daemon {
     folder: PathBuf,
     ctr: Ctr,
-    process: Child,
+    /// The containerd that runs, or the last one that did.
+    process: Mutex<Child>,
     counter: AtomicU32,
     unified_cgroups: bool,
     _caretaker: Caretaker,
@@ -70,11 +46,10 @@ impl Daemon {
 
     /// The same with containerd's root on another file system.
     pub fn start_on(file_system: FileSystem) -> Result<Self> {
-        let options = Options {
+        Self::start_with(&Options {
             file_system,
             ..Options::default()
-        };
-        options.start()
+        })
     }
 
     fn start_with(options: &Options) -> Result<Self> {
@@ -84,10 +59,13 @@ impl Daemon {
             .keep();
         // From here on the caretaker removes whatever there is, complete or not.
         let caretaker = Caretaker::of(&folder)?;
-        disk::mount_disk(&folder, options.file_system, options.disk_mib)?;
+        disk::mount_disk(&folder, options)?;
         disk::mount_run(&folder)?;
+        if let Some(kib) = options.records_kib {
+            disk::mount_small(&records(&folder), kib)?;
+        }
         write_files(&folder, options.cri)?;
-        let process = spawn(&folder, options.unified_cgroups)?;
+        let process = life::spawn(&folder, options.unified_cgroups)?;
         let ctr = Ctr {
             address: path_text(&socket(&folder))?,
             namespace: namespace(&folder),
@@ -95,7 +73,7 @@ impl Daemon {
         let daemon = Self {
             folder,
             ctr,
-            process,
+            process: Mutex::new(process),
             counter: AtomicU32::new(0),
             unified_cgroups: options.unified_cgroups,
             _caretaker: caretaker,
@@ -111,6 +89,11 @@ impl Daemon {
             Ok(UnixStream::connect(&socket).ok().map(drop))
         })
         .with_context(|| self.log())
+    }
+
+    /// containerd itself.
+    pub fn process_id(&self) -> u32 {
+        self.process().id()
     }
 
     pub fn ctr(&self) -> &Ctr {
@@ -129,7 +112,7 @@ impl Daemon {
     /// Where the cgroups are that containerd sees.
     pub fn cgroup_root(&self) -> PathBuf {
         if self.unified_cgroups {
-            return format!("/proc/{}/root/sys/fs/cgroup", self.process.id()).into();
+            return format!("/proc/{}/root/sys/fs/cgroup", self.process_id()).into();
         }
         "/sys/fs/cgroup".into()
     }
@@ -145,7 +128,7 @@ impl Daemon {
         }
         command
             .arg("nsenter")
-            .arg(format!("--mount=/proc/{}/ns/mnt", self.process.id()))
+            .arg(format!("--mount=/proc/{}/ns/mnt", self.process_id()))
             .arg("--")
             .arg(program);
         command
@@ -164,6 +147,11 @@ impl Daemon {
     /// The file system on the disk: containerd's root, and room for others.
     pub fn disk(&self) -> PathBuf {
         self.folder.join("disk")
+    }
+
+    /// Where containerd keeps its records.
+    pub fn records(&self) -> PathBuf {
+        records(&self.folder)
     }
 
     /// The tmpfs.
@@ -207,8 +195,9 @@ impl Drop for Daemon {
             eprintln!("{}", tail_of_trouble(&self.log()));
         }
         // The caretaker does the rest; a child of ours would stay a zombie there.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let mut process = self.process();
+        let _ = process.kill();
+        let _ = process.wait();
     }
 }
 
@@ -224,6 +213,10 @@ fn tail_of_trouble(log: &str) -> String {
     )
 }
 
+fn records(folder: &Path) -> PathBuf {
+    folder.join("disk/containerd/io.containerd.metadata.v1.bolt")
+}
+
 fn socket(folder: &Path) -> PathBuf {
     folder.join("run/containerd.sock")
 }
@@ -233,28 +226,6 @@ fn path_text(path: &Path) -> Result<String> {
         Some(text) => Ok(text.to_owned()),
         None => bail!("{} is no text: choose another TMPDIR", path.display()),
     }
-}
-
-fn spawn(folder: &Path, unified_cgroups: bool) -> Result<Child> {
-    let log = File::create(folder.join("run/containerd.log"))?;
-    let mut command = Command::new("containerd");
-    if unified_cgroups {
-        command = Command::new("unshare");
-        let script = include_str!("daemon/unified.sh");
-        command.args(["--mount", "sh", "-ec", script, "unified"]);
-        command.arg(folder);
-    }
-    command
-        .arg("--config")
-        .arg(folder.join("run/containerd.toml"));
-    // A group of its own: Ctrl-C is for the tests, the caretaker ends containerd.
-    command
-        .stdout(log.try_clone()?)
-        .stderr(log)
-        .process_group(0);
-    command
-        .spawn()
-        .context("starting containerd: is tests/setup sourced?")
 }
 
 /// What the CRI needs of containerd 1 and 2.

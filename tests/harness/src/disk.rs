@@ -2,8 +2,8 @@
 
 use crate::Result;
 use crate::caretaker::{Caretaker, FOLDER_PREFIX};
-use crate::daemon::FileSystem;
 use crate::daemon::disk::mount_disk;
+use crate::daemon::{FileSystem, Options};
 use std::path::{Path, PathBuf};
 
 /// Room enough for every file system; the image is sparse.
@@ -22,7 +22,14 @@ impl Disk {
             .keep();
         // From here on the caretaker removes whatever there is, complete or not.
         let caretaker = Caretaker::of(&folder)?;
-        mount_disk(&folder, file_system, MIB)?;
+        mount_disk(
+            &folder,
+            &Options {
+                file_system,
+                disk_mib: MIB,
+                ..Options::default()
+            },
+        )?;
         Ok(Self {
             mounted: folder.join("disk"),
             _caretaker: caretaker,

@@ -3,54 +3,24 @@
 //! A symlink of that name leads to the tested binary, which finds the real nerdctl
 //! (or the stand-in) through `FREEZEFRAME_NERDCTL`. Each commit gets a report file.
 
+use crate::committing::{Commit, Committing};
 use crate::freezer::Freezer;
+use crate::haste::Haste;
 use crate::nerdctl::Nerdctl;
 use crate::shell::{Outcome, outcome};
 use crate::{Container, Daemon, Result};
-use anyhow::{Context, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use anyhow::{Context, bail};
+use rustix::process::Signal;
 use std::ffi::{OsStr, OsString};
-use std::io::Read;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 pub struct Freezeframe<'d> {
     daemon: &'d Daemon,
     alias: PathBuf,
     environment: Vec<(OsString, OsString)>,
-}
-
-/// A commit that has ended, well or not.
-pub struct Commit {
-    pub outcome: Outcome,
-    /// Null if the program wrote none.
-    pub report: Value,
-}
-
-impl Commit {
-    /// Itself if it succeeded, else an error that tells everything.
-    pub fn succeeded(self) -> Result<Self> {
-        let Self { outcome, report } = self;
-        let outcome = outcome
-            .succeeded()
-            .with_context(|| format!("its report: {report:#}"))?;
-        Ok(Self { outcome, report })
-    }
-
-    pub fn failed(self) -> Result<Self> {
-        let Self { outcome, report } = self;
-        let outcome = outcome
-            .failed()
-            .with_context(|| format!("its report: {report:#}"))?;
-        Ok(Self { outcome, report })
-    }
-
-    pub fn frozen_ms(&self) -> f64 {
-        self.report["frozen_ms"].as_f64().unwrap_or(f64::NAN)
-    }
 }
 
 impl<'d> Freezeframe<'d> {
@@ -82,6 +52,21 @@ impl<'d> Freezeframe<'d> {
         let mut command = self.daemon.command_beside(&self.alias);
         self.daemon.lead(&mut command);
         command.envs(self.environment.iter().map(|(key, value)| (key, value)));
+        command
+    }
+
+    /// A command of another program, `words`, which end with our own.
+    pub fn command_behind(&self, words: &[&str]) -> Command {
+        let own = self.command();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]);
+        command.arg(own.get_program()).args(own.get_args());
+        for (key, value) in own.get_envs() {
+            match value {
+                Some(value) => command.env(key, value),
+                None => command.env_remove(key),
+            };
+        }
         command
     }
 
@@ -128,12 +113,7 @@ impl<'d> Freezeframe<'d> {
             .process_group(0)
             .spawn();
         let child = child.with_context(|| format!("starting {command:?}"))?;
-        Ok(Committing {
-            child,
-            command,
-            report,
-            heard: Vec::new(),
-        })
+        Ok(Committing::new(child, command, report))
     }
 }
 
@@ -155,70 +135,44 @@ impl Freezeframe<'_> {
         freezer: &Freezer,
         reference: &str,
     ) -> Result<Committing> {
+        self.catch_a_freeze(word, freezer, reference, |_| Ok(true))
+    }
+
+    /// A commit that is stopped (SIGSTOP) while it has the container frozen. Its watchdog thaws after five seconds.
+    pub fn hold_commit_in_freeze(
+        &self,
+        container: &Container,
+        reference: &str,
+    ) -> Result<Committing> {
+        let freezer = container.freezer()?;
+        self.catch_a_freeze(&container.name, &freezer, reference, |committing| {
+            committing.stop()?;
+            // The freeze may have ended before it stood still.
+            Ok(freezer.is_frozen())
+        })
+    }
+
+    fn catch_a_freeze(
+        &self,
+        word: &str,
+        freezer: &Freezer,
+        reference: &str,
+        catch: impl Fn(&Committing) -> Result<bool>,
+    ) -> Result<Committing> {
         for _ in 0..COMMITS_TO_CATCH_A_FREEZE {
             let mut committing = self.start_commit_of(word, reference, &["--debug"])?;
             committing.wait_for_stage("freeze")?;
-            if committing.wait_until_frozen(freezer)? {
+            let haste = Haste::new()?;
+            if committing.wait_until_frozen(freezer)? && catch(&committing)? {
                 return Ok(committing);
             }
+            drop(haste);
+            // It may stand still.
+            committing.signal(Signal::CONT)?;
             committing.finish()?.succeeded()?;
         }
-        bail!("none of {COMMITS_TO_CATCH_A_FREEZE} commits was seen to freeze")
+        bail!("none of {COMMITS_TO_CATCH_A_FREEZE} commits was caught in its freeze")
     }
 }
 
-const COMMITS_TO_CATCH_A_FREEZE: u32 = 5;
-
-/// A commit under way.
-pub struct Committing {
-    pub child: Child,
-    command: Command,
-    report: PathBuf,
-    /// What was read of its standard error.
-    heard: Vec<u8>,
-}
-
-impl Committing {
-    /// Returns when `--debug` announces the stage.
-    pub fn wait_for_stage(&mut self, name: &str) -> Result {
-        let announcement = format!("msg=\"stage {name}\"\n");
-        let stream = self.child.stderr.as_mut().context("its standard error")?;
-        // Byte by byte, so that nothing after the line is taken from `finish`.
-        while !self.heard.ends_with(announcement.as_bytes()) {
-            let mut byte = [0];
-            let ended = stream.read(&mut byte)? == 0;
-            let heard = String::from_utf8_lossy(&self.heard);
-            ensure!(!ended, "it ended before its stage {name}:\n{heard}");
-            self.heard.push(byte[0]);
-        }
-        Ok(())
-    }
-
-    /// False if it ends without having been seen to freeze.
-    fn wait_until_frozen(&mut self, freezer: &Freezer) -> Result<bool> {
-        while self.child.try_wait()?.is_none() {
-            if freezer.is_frozen() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    pub fn signal(&self, signal: Signal) -> Result {
-        kill_process(Pid::from_child(&self.child), signal).context("sending freezeframe a signal")
-    }
-
-    pub fn finish(self) -> Result<Commit> {
-        let mut output = self
-            .child
-            .wait_with_output()
-            .context("waiting for freezeframe")?;
-        output.stderr.splice(..0, self.heard);
-        let outcome = Outcome::of(&self.command, output);
-        let report = match std::fs::read(&self.report) {
-            Ok(bytes) => serde_json::from_slice(&bytes).context("reading the report")?,
-            Err(_) => Value::Null,
-        };
-        Ok(Commit { outcome, report })
-    }
-}
+const COMMITS_TO_CATCH_A_FREEZE: u32 = 10;

@@ -6,6 +6,19 @@
 use crate::{Container, Result};
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
+
+/// What containerd has on its disk, whether or not it knows of it.
+const FOLDERS: [(&str, &str); 2] = [
+    (
+        "folder of an ingest",
+        "io.containerd.content.v1.content/ingest",
+    ),
+    (
+        "folder of a snapshot",
+        "io.containerd.snapshotter.v1.overlayfs/snapshots",
+    ),
+];
 
 /// Where freezeframe marks what it has frozen.
 const MARKS: &str = "/run/freezeframe";
@@ -38,6 +51,10 @@ impl Leftovers {
         note("mark", marks_of(&names));
         note("watchdog", watchdogs_of(&names));
         note("mount", mounts_of(container)?);
+        let root = container.daemon().disk().join("containerd");
+        for (kind, folder) in FOLDERS {
+            note(kind, names_in(&root.join(folder)));
+        }
         note("status", container.status()?.into_iter().collect());
         note(
             "frozen",
@@ -88,6 +105,13 @@ fn watchdogs_of(names: &[&str]) -> Vec<String> {
         line.contains("\0watchdog\0") && names.iter().any(|name| line.contains(name))
     });
     ours.map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect()
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect()
 }
 

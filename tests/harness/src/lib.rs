@@ -4,15 +4,18 @@
 //! vanishes whole when dropped, or when the process dies. In it run `Container`s made
 //! from images that this library writes. `Freezeframe` and `Nerdctl` call the two
 //! programs, `Heartbeat`, `Freezer` and `Leftovers` watch what they do, and `Tree`
-//! compares what came out. Needs root, and the programs that tests/setup provides.
+//! compares what came out. `Filler` takes room away. Needs root, and the programs that tests/setup provides.
 
 mod caretaker;
+mod committing;
 mod container;
 mod ctr;
 mod daemon;
 mod disk;
+mod filler;
 mod freezeframe;
 mod freezer;
+mod haste;
 mod heartbeat;
 pub mod image;
 mod leftovers;
@@ -26,11 +29,13 @@ mod tree;
 mod view;
 
 pub use caretaker::{Caretaker, clean};
+pub use committing::{Commit, Committing};
 pub use container::Container;
 pub use ctr::Ctr;
 pub use daemon::{Daemon, FileSystem, Options};
 pub use disk::Disk;
-pub use freezeframe::{Commit, Committing, Freezeframe};
+pub use filler::Filler;
+pub use freezeframe::Freezeframe;
 pub use freezer::Freezer;
 pub use heartbeat::Heartbeat;
 pub use image::BASE;

@@ -5,6 +5,8 @@
 //! file belongs on a tmpfs, where no store ever waits for a disk. The gap covers all
 //! that a program inside would feel: freezing, waiting for a processor, and the half
 //! millisecond itself. A gap that has not ended is the reader's to add (now − LAST).
+//! One that works between two beats instead of resting shows by their number how much
+//! of a processor it is given.
 
 use crate::mapping::{self, Words};
 use std::fs::File;
@@ -15,6 +17,7 @@ use std::time::Duration;
 
 const PERIOD: Duration = Duration::from_micros(500);
 const FILE_LENGTH: usize = 4096;
+const STEPS: u64 = 200_000;
 
 /// The file's layout, little end first as every machine that we test on.
 enum Word {
@@ -30,7 +33,18 @@ enum Word {
     Beats,
 }
 
-pub fn beat(path: &Path) -> io::Result<()> {
+pub fn rest() {
+    std::thread::sleep(PERIOD);
+}
+
+/// The same number of steps every time, some tenths of a millisecond.
+pub fn work() {
+    (0..STEPS).fold(1_u64, |sum, step| {
+        std::hint::black_box(sum.wrapping_mul(31) ^ step)
+    });
+}
+
+pub fn beat(path: &Path, between: fn()) -> io::Result<()> {
     let file = File::options()
         .read(true)
         .write(true)
@@ -41,7 +55,7 @@ pub fn beat(path: &Path) -> io::Result<()> {
     let words = mapping::shared(&file, FILE_LENGTH)?;
     let mut gaps = Gaps::starting_at(now());
     loop {
-        std::thread::sleep(PERIOD);
+        between();
         gaps.note(now(), words[Word::Wanted as usize].load(Ordering::SeqCst));
         publish(words, &gaps);
     }

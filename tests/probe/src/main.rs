@@ -2,10 +2,11 @@
 //!
 //! It measures from within how long its container stood still (`heartbeat`),
 //! writes files that keep a law at every instant (`write-law`, checked on any tree
-//! by `check-law`), makes load (`churn`, `append-logs`, `big`), and changes things one
-//! step after the other (`overwrite`, `relink`). Linked statically, as the image has no
-//! C library.
+//! by `check-law`), makes load (`churn`, `append-logs`, `big`, `spin`) and files to
+//! measure with (`files`), and changes things one step after the other (`overwrite`,
+//! `relink`). Linked statically, as the image has no C library.
 
+mod files;
 mod heartbeat;
 mod law;
 mod load;
@@ -18,6 +19,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: probe heartbeat FILE
+       probe spin FILE
+       probe files DIR COUNT LENGTH
        probe write-law DIR
        probe check-law DIR
        probe churn DIR COUNT
@@ -40,7 +43,11 @@ fn main() -> ExitCode {
 
 fn run(words: &[&str]) -> io::Result<()> {
     match *words {
-        ["heartbeat", file] => heartbeat::beat(Path::new(file)),
+        ["heartbeat", file] => heartbeat::beat(Path::new(file), heartbeat::rest),
+        ["spin", file] => heartbeat::beat(Path::new(file), heartbeat::work),
+        ["files", directory, count, length] => {
+            files::make(Path::new(directory), number(count)?, number(length)?)
+        }
         ["write-law", directory] => law::write(Path::new(directory)),
         ["check-law", directory] => law::check(Path::new(directory)),
         ["churn", directory, count] => load::churn(Path::new(directory), number(count)?),

@@ -24,9 +24,9 @@ fn owned(words: &[&str]) -> Words {
     words.iter().map(ToString::to_string).collect()
 }
 
-/// `--report` is ours. `--help` and `--version` before the subcommand end in other programs' texts.
+/// `--report` and `--max-pause` are ours. `--help` and `--version` before the subcommand end in other programs' texts.
 fn is_nerdctls(flag: &Flag) -> bool {
-    !matches!(flag.long, "report" | "help" | "version")
+    !matches!(flag.long, "report" | "max-pause" | "help" | "version")
 }
 
 /// The ways to write a flag with good values and bad ones.

@@ -45,18 +45,22 @@ fn remove_behind_nerdctl(container: &Container) -> Result<Option<Child>> {
 #[test]
 fn a_container_that_nerdctl_removes_meanwhile_is_named_and_nothing_is_left() -> Result {
     removed_at_every_stage(beside_nerdctl, |container| {
-        let mut command = container.daemon().nerdctl()?.command();
-        command.args(["rm", "--force", &container.name]);
-        let mut child = command.stdout(Stdio::null()).spawn()?;
-        // So long that it is done, or waits.
-        for _ in 0..100 {
-            if child.try_wait()?.is_some() {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-        Ok(Some(child))
+        begin_removal(container).map(Some)
     })
+}
+
+/// So long that it is done, or waits.
+pub fn begin_removal(container: &Container) -> Result<Child> {
+    let mut command = container.daemon().nerdctl()?.command();
+    command.args(["rm", "--force", &container.name]);
+    let mut child = command.stdout(Stdio::null()).spawn()?;
+    for _ in 0..100 {
+        if child.try_wait()?.is_some() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    Ok(child)
 }
 
 fn removed_at_every_stage(
@@ -105,6 +109,14 @@ fn expect_image_or_error(scene: &Scene, commit: &Commit, stage: &str) -> Result 
         "{stage}: {}",
         commit.outcome.describe()
     );
+    expect_named_as_removed(scene, commit, stage);
+    ctr.image_digest(IMAGE)
+        .expect_err("an image of a container that was removed");
+    Ok(())
+}
+
+/// By the error, and by the report as well.
+pub fn expect_named_as_removed(scene: &Scene, commit: &Commit, stage: &str) {
     assert_eq!(commit.outcome.status.code(), Some(1), "{stage}");
     let said = commit.outcome.error_text();
     let last = said.lines().last().unwrap_or_default();
@@ -114,9 +126,19 @@ fn expect_image_or_error(scene: &Scene, commit: &Commit, stage: &str) -> Result 
         names && last.contains("removed") || last.contains("no such container"),
         "{stage}: {said}"
     );
-    ctr.image_digest(IMAGE)
-        .expect_err("an image of a container that was removed");
-    Ok(())
+    let report = &commit.report;
+    assert_eq!(report["result"], "error", "{stage}: {report:#}");
+    let reported = report["error"].as_str().unwrap_or_default();
+    let is_same = !reported.is_empty() && last.contains(reported);
+    let by_nerdctl = report["strategy"] == "delegate" && reported.contains("nerdctl");
+    assert!(is_same || by_nerdctl, "{stage}: {said}\n{report:#}");
+    // Its name may have led nowhere.
+    let known = &report["container_id"];
+    assert!(
+        known.is_null() || known == id.as_str(),
+        "{stage}: {report:#}"
+    );
+    assert!(report["config_digest"].is_null(), "{stage}: {report:#}");
 }
 
 fn state_directory(container: &Container) -> Result<PathBuf> {

@@ -1,9 +1,8 @@
 //! A signal in the middle of the freeze: the container runs again at once, at the latest
 //! when the watchdog or the next commit sees to it.
 
-use super::{STALL, Scene, expect_death_by, state_of};
+use super::{STALL, Scene, expect_death_by};
 use harness::{Daemon, Result, Signal, wait_until};
-use std::fs;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -21,8 +20,9 @@ fn ended_while_frozen(signals: [Signal; 2]) -> Result {
     let daemon = Daemon::start()?;
     let scene = Scene::that_freezes_long(&daemon)?;
     for signal in signals {
-        let committing = scene.start_and_wait_until_frozen()?;
+        let committing = scene.hold()?;
         committing.signal(signal)?;
+        committing.signal(Signal::CONT)?;
         scene.wait_until_it_beats(Duration::from_secs(1))?;
         expect_death_by(signal, &committing.finish()?);
         scene.expect_no_trace(signal, "freeze")?;
@@ -35,8 +35,7 @@ fn ended_while_frozen(signals: [Signal; 2]) -> Result {
 fn a_commit_that_stalls_while_frozen_is_thawed_by_the_watchdog() -> Result {
     let daemon = Daemon::start()?;
     let scene = Scene::that_freezes_long(&daemon)?;
-    let committing = scene.start_and_wait_until_frozen()?;
-    committing.signal(Signal::STOP)?;
+    let committing = scene.hold()?;
     sleep(Duration::from_secs(2));
     assert!(scene.container.freezer()?.is_frozen(), "it did not stall");
     scene.wait_until_it_beats(STALL)?;
@@ -51,8 +50,7 @@ fn a_commit_that_stalls_while_frozen_is_thawed_by_the_watchdog() -> Result {
 fn a_commit_stopped_for_a_moment_while_frozen_goes_on() -> Result {
     let daemon = Daemon::start()?;
     let scene = Scene::that_freezes_long(&daemon)?;
-    let committing = scene.start_and_wait_until_frozen()?;
-    committing.signal(Signal::STOP)?;
+    let committing = scene.hold()?;
     sleep(Duration::from_millis(300));
     assert!(scene.container.freezer()?.is_frozen(), "it did not stop");
     committing.signal(Signal::CONT)?;
@@ -68,7 +66,7 @@ fn a_terminals_stop_waits_for_the_thaw() -> Result {
     let committing = scene.start_and_wait_until_frozen()?;
     committing.signal(Signal::TSTP)?;
     wait_until("it being stopped", Duration::from_secs(4), || {
-        Ok((state_of(committing.child.id())? == 'T').then_some(()))
+        Ok((committing.state()? == 'T').then_some(()))
     })?;
     assert!(!scene.container.freezer()?.is_frozen(), "stopped frozen");
     scene.wait_until_it_beats(Duration::from_secs(1))?;
@@ -81,10 +79,9 @@ fn a_terminals_stop_waits_for_the_thaw() -> Result {
 fn the_next_commit_thaws_what_a_dead_commit_and_its_dead_watchdog_left() -> Result {
     let daemon = Daemon::start()?;
     let scene = Scene::that_freezes_long(&daemon)?;
-    let committing = scene.start_and_wait_until_frozen()?;
-    // Stopped first, or either would thaw when the other is gone.
-    committing.signal(Signal::STOP)?;
-    kill_child(committing.child.id(), "watchdog")?;
+    let committing = scene.hold()?;
+    // Stopped, or either would thaw when the other is gone.
+    committing.signal_watchdog(Signal::KILL)?;
     committing.signal(Signal::KILL)?;
     expect_death_by(Signal::KILL, &committing.finish()?);
     sleep(Duration::from_millis(300));
@@ -93,16 +90,4 @@ fn the_next_commit_thaws_what_a_dead_commit_and_its_dead_watchdog_left() -> Resu
         "somebody thawed it already"
     );
     scene.expect_that_a_commit_works()
-}
-
-/// Kills the child of `parent` whose command line has `word` in it.
-fn kill_child(parent: u32, word: &str) -> Result {
-    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))?;
-    let is_wanted = |child: &&str| {
-        fs::read_to_string(format!("/proc/{child}/cmdline")).is_ok_and(|line| line.contains(word))
-    };
-    let child = children.split_whitespace().find(is_wanted);
-    let child = child.unwrap_or_else(|| panic!("{parent} has no child {word}"));
-    let pid = nix::unistd::Pid::from_raw(child.parse()?);
-    Ok(nix::sys::signal::kill(pid, nix::sys::signal::SIGKILL)?)
 }

@@ -1,7 +1,7 @@
 //! A signal at each stage that `--debug` announces.
 
-use super::{STALL, Scene, expect_death_by, state_of};
-use harness::{Daemon, Result, Signal, wait_until};
+use super::{STALL, Scene, expect_death_by};
+use harness::{Daemon, Result, Signal};
 use std::time::Duration;
 
 const EARLY: [&str; 6] = ["resolve", "plan", "lock", "lease", "prepare", "scan"];
@@ -90,10 +90,7 @@ fn stopped_at_each(stages: &[&str]) -> Result {
     for stage in stages {
         let mut committing = scene.start()?;
         committing.wait_for_stage(stage)?;
-        committing.signal(Signal::STOP)?;
-        wait_until("it being stopped", Duration::from_secs(1), || {
-            Ok((state_of(committing.child.id())? == 'T').then_some(()))
-        })?;
+        committing.stop()?;
         scene.wait_until_it_beats(STALL)?;
         committing.signal(Signal::CONT)?;
         committing.finish()?.succeeded()?;

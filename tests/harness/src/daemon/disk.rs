@@ -3,6 +3,7 @@
 //! The disk is mounted through a loop device that the kernel detaches by itself with
 //! the last unmount, so that even a killed caretaker leaves none behind for good.
 
+use super::Options;
 use crate::Result;
 use crate::shell::outcome;
 use std::fs::{self, File};
@@ -56,13 +57,18 @@ impl FileSystem {
     }
 }
 
-pub fn mount_disk(folder: &Path, file_system: FileSystem, mib: u64) -> Result {
+pub fn mount_disk(folder: &Path, options: &Options) -> Result {
+    let file_system = options.file_system;
     let (image, target) = (folder.join("disk.img"), folder.join("disk"));
     fs::create_dir(&target)?;
     if file_system != FileSystem::Tmpfs {
-        File::create(&image)?.set_len(mib << 20)?;
+        File::create(&image)?.set_len(options.disk_mib << 20)?;
         let mut make = Command::new(format!("mkfs.{}", file_system.name()));
-        outcome(make.args(file_system.make_arguments()).arg(&image))?.succeeded()?;
+        make.args(file_system.make_arguments());
+        if let (FileSystem::Ext4, Some(inodes)) = (file_system, options.inodes) {
+            make.args(["-N", &inodes.to_string()]);
+        }
+        outcome(make.arg(&image))?.succeeded()?;
     }
     let mut mount = Command::new("mount");
     mount.args(["-t", file_system.name(), "-o", file_system.mount_options()]);
@@ -73,8 +79,18 @@ pub fn mount_disk(folder: &Path, file_system: FileSystem, mib: u64) -> Result {
 pub fn mount_run(folder: &Path) -> Result {
     let target = folder.join("run");
     fs::create_dir(&target)?;
+    mount_tmpfs(&target, "mode=755")
+}
+
+/// A tmpfs with room for so much.
+pub fn mount_small(target: &Path, kib: u64) -> Result {
+    fs::create_dir_all(target)?;
+    mount_tmpfs(target, &format!("mode=711,size={kib}k"))
+}
+
+fn mount_tmpfs(target: &Path, options: &str) -> Result {
     let mut mount = Command::new("mount");
-    mount.args(["-t", "tmpfs", "-o", "mode=755", "freezeframe-test"]);
-    outcome(mount.arg(&target))?.succeeded()?;
+    mount.args(["-t", "tmpfs", "-o", options, "freezeframe-test"]);
+    outcome(mount.arg(target))?.succeeded()?;
     Ok(())
 }

@@ -1,0 +1,104 @@
+//! One directory of a tree that may be changing: the names in it that a layer can carry, and what they lead to.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use anyhow::{Context, Result};
+
+use super::scan::Check;
+use super::signature::Signature;
+use crate::system::clock::Moment;
+use crate::system::text::printable;
+use crate::system::tree::{self, Tree};
+
+/// Names that every reader of layers takes for whiteouts (OCI image specification, layer.md): no layer can carry them.
+pub const WHITEOUT_PREFIX: &[u8] = b".wh.";
+
+pub fn root_signature(tree: &Tree) -> Result<Signature> {
+    let root = tree::stat(tree.root()).context("reading the root of a tree")?;
+    Signature::of(&root).context("the root of a tree is a socket")
+}
+
+/// What is in one directory.
+pub struct Content {
+    names: Vec<u8>,
+    /// With the length of the name.
+    entries: Vec<(usize, Signature)>,
+    pub unrepresentable: usize,
+    /// The clock just before reading.
+    pub read_at: Moment,
+}
+
+impl Content {
+    fn empty() -> Self {
+        Self {
+            names: Vec::new(),
+            entries: Vec::new(),
+            unrepresentable: 0,
+            read_at: Moment::stamped_now(),
+        }
+    }
+
+    pub fn entries(&self) -> impl Iterator<Item = (&[u8], &Signature)> {
+        let mut rest = &self.names[..];
+        self.entries.iter().map(move |(length, signature)| {
+            let (name, others) = rest.split_at(*length);
+            rest = others;
+            (name, signature)
+        })
+    }
+}
+
+pub fn read(tree: &Tree, path: &[u8], check: &Check) -> Result<Content> {
+    check()?;
+    match read_content(tree, path) {
+        Ok(content) => Ok(content),
+        Err(error) if has_vanished(&error) => Ok(Content::empty()),
+        Err(error) => Err(explain(error, path)),
+    }
+}
+
+/// Why a directory cannot be read.
+pub fn explain(error: io::Error, path: &[u8]) -> anyhow::Error {
+    if error.raw_os_error() == Some(nix::libc::ENAMETOOLONG) {
+        return anyhow::anyhow!(
+            "the container has a path of more than 4,095 bytes, which no image can carry: {}…",
+            printable(&path[..path.len().min(200)])
+        );
+    }
+    anyhow::Error::from(error).context(format!("reading directory /{}", printable(path)))
+}
+
+fn read_content(tree: &Tree, path: &[u8]) -> io::Result<Content> {
+    let mut content = Content::empty();
+    let directory = tree.directory(path)?;
+    tree::for_each_name(directory.as_fd(), |name| {
+        if name.starts_with(WHITEOUT_PREFIX) {
+            content.unrepresentable += 1;
+            return Ok(());
+        }
+        if let Some(signature) = look_at(directory.as_fd(), name)? {
+            content.names.extend_from_slice(name);
+            content.entries.push((name.len(), signature));
+        }
+        Ok(())
+    })?;
+    Ok(content)
+}
+
+/// What an entry looks like; `None` if it has vanished or is a socket.
+pub fn look_at(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<Option<Signature>> {
+    match tree::stat_at(directory, name) {
+        Ok(stat) => Ok(Signature::of(&stat)),
+        Err(error) if has_vanished(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether somebody removed it, or put something else in its place, since its name was read.
+pub fn has_vanished(error: &io::Error) -> bool {
+    use nix::libc::{ELOOP, ENOTDIR, ENXIO, ESTALE};
+    let code = error.raw_os_error();
+    error.kind() == io::ErrorKind::NotFound
+        || matches!(code, Some(ENOTDIR | ELOOP | ESTALE | ENXIO))
+}

@@ -1,0 +1,189 @@
+//! What was copied once is not copied again: files that were renamed take their copies along, and of large files that
+//! changed only what differs is read.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+
+use harness::FileSystem;
+use rustix::fs::{FallocateFlags, XattrFlags, fallocate, setxattr};
+
+use super::PROVEN;
+use super::place::{Place, Read, disk};
+use crate::capture::material::CAPABILITY_ATTRIBUTE;
+
+const MEGABYTE: usize = 1 << 20;
+/// Larger than what goes through memory as a whole.
+const LARGE: usize = 24 * MEGABYTE;
+/// A difference is no smaller.
+const PAGE: u64 = 4096;
+
+/// Without a hole, and every page of it another.
+fn content(length: usize) -> Vec<u8> {
+    let words = (1..).map(|count: u64| count.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    words.flat_map(u64::to_le_bytes).take(length).collect()
+}
+
+/// A place with a "file" of this length, old enough to be settled by its copy.
+fn place(disk: &harness::Disk, length: usize) -> Place {
+    let place = Place::on(disk);
+    fs::write(place.path("file"), content(length)).unwrap();
+    place.let_it_grow_old("file");
+    place
+}
+
+fn open(place: &Place) -> File {
+    File::options()
+        .write(true)
+        .open(place.path("file"))
+        .unwrap()
+}
+
+/// On every file system, for a file that goes through memory and for one that is too large: has `change` made to it after
+/// its copy. Of `length` bytes at most `differing` are read, or none where the file system shares contents.
+fn only_reads(differing: u64, change: fn(&Place)) {
+    for file_system in PROVEN {
+        let disk = disk(file_system);
+        for length in [2 * MEGABYTE, LARGE] {
+            let place = place(&disk, length);
+            let Read { copied, .. } = place.capture(|_| {}, |_| change(&place));
+            assert!(
+                copied <= differing,
+                "{copied} bytes of {length} were copied"
+            );
+        }
+    }
+}
+
+#[test]
+fn of_a_large_file_only_blocks_that_changed_are_read() {
+    only_reads(3 * PAGE, |place| {
+        let file = open(place);
+        let end = file.metadata().unwrap().len();
+        for offset in [0, MEGABYTE as u64 + 5, end - 1] {
+            file.write_all_at(b"x", offset).unwrap();
+        }
+    });
+}
+
+#[test]
+fn of_a_file_that_was_appended_to_only_the_tail_is_read() {
+    only_reads(2 * PAGE, |place| {
+        let file = open(place);
+        let end = file.metadata().unwrap().len();
+        file.write_all_at(&[b'x'; 4096], end).unwrap();
+    });
+}
+
+#[test]
+fn of_a_file_that_was_cut_nothing_is_read() {
+    only_reads(PAGE, |place| {
+        open(place).set_len(MEGABYTE as u64 + 100).unwrap();
+    });
+}
+
+#[test]
+fn of_a_file_that_got_a_hole_nothing_is_read_and_the_hole_is_there() {
+    for file_system in PROVEN {
+        let disk = disk(file_system);
+        let place = place(&disk, 2 * MEGABYTE);
+        let Read { copied, .. } = place.capture(
+            |_| {},
+            |_| {
+                let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+                let megabyte = MEGABYTE as u64;
+                fallocate(open(&place), flags, 0, megabyte).unwrap();
+            },
+        );
+        assert_eq!(copied, 0);
+        assert!(place.allocated_in_clone("file") <= MEGABYTE as u64 + 2 * PAGE);
+    }
+}
+
+#[test]
+fn a_large_file_whose_attributes_alone_changed_is_not_read_and_loses_none() {
+    for file_system in PROVEN {
+        let disk = disk(file_system);
+        let place = place(&disk, 2 * MEGABYTE);
+        // `vfs_cap_data` of linux/capability.h, revision 2.
+        let mut capability = [0; 20];
+        (capability[3], capability[5]) = (2, 4);
+        let set = |place: &Place| {
+            let flags = XattrFlags::empty();
+            setxattr(place.path("file"), CAPABILITY_ATTRIBUTE, &capability, flags).unwrap();
+        };
+        assert_eq!(place.capture(|_| {}, |_| set(&place)).copied, 0);
+        let place = self::place(&disk, 2 * MEGABYTE);
+        set(&place);
+        place.let_it_grow_old("file");
+        let remove = || rustix::fs::removexattr(place.path("file"), CAPABILITY_ATTRIBUTE).unwrap();
+        assert_eq!(place.capture(|_| {}, |_| remove()).copied, 0);
+    }
+}
+
+#[test]
+fn a_log_that_is_rotated_takes_its_copy_along() {
+    for file_system in PROVEN {
+        let disk = disk(file_system);
+        let place = place(&disk, 2 * MEGABYTE);
+        fs::write(place.path("file.1"), content(3 * MEGABYTE)).unwrap();
+        place.let_it_grow_old("file.1");
+        let read = place.capture(
+            |_| {},
+            |_| {
+                let rename = |old, new| fs::rename(place.path(old), place.path(new)).unwrap();
+                rename("file.1", "file.2");
+                rename("file", "file.1");
+                fs::write(place.path("file"), "new").unwrap();
+            },
+        );
+        assert_eq!(read.copied, 3);
+    }
+}
+
+#[test]
+fn files_that_change_places_do_so_in_the_clone() {
+    for file_system in PROVEN {
+        let disk = disk(file_system);
+        let place = place(&disk, 2 * MEGABYTE);
+        fs::write(place.path("other"), vec![b'o'; 2 * MEGABYTE]).unwrap();
+        place.let_it_grow_old("other");
+        let exchange = || {
+            let rename = |old, new| fs::rename(place.path(old), place.path(new)).unwrap();
+            rename("file", "third");
+            rename("other", "file");
+            rename("third", "other");
+        };
+        assert_eq!(place.capture(|_| {}, |_| exchange()).copied, 0);
+    }
+}
+
+/// What is below it keeps its change times: it need not even be opened.
+#[test]
+fn a_directory_that_is_moved_takes_its_files_along_unread() {
+    for file_system in PROVEN {
+        let disk = disk(file_system);
+        let place = Place::on(&disk);
+        fs::create_dir_all(place.path("old/below")).unwrap();
+        fs::create_dir(place.path("elsewhere")).unwrap();
+        for name in ["old/small", "old/below/large"] {
+            fs::write(place.path(name), content(2 * MEGABYTE)).unwrap();
+        }
+        place.let_all_grow_old();
+        let read = place.capture(
+            |_| {},
+            |_| fs::rename(place.path("old"), place.path("elsewhere/new")).unwrap(),
+        );
+        assert_eq!((read.copied, read.compared), (0, 0));
+    }
+}
+
+/// As sharing takes all at once, nothing of it is held in memory.
+#[test]
+fn a_new_large_file_is_shared_where_the_file_system_can() {
+    for (file_system, copied) in [(FileSystem::Xfs, 0), (FileSystem::Btrfs, 0)] {
+        let disk = disk(file_system);
+        let place = Place::on(&disk);
+        let write = || fs::write(place.path("file"), content(LARGE)).unwrap();
+        assert_eq!(place.capture(|_| {}, |_| write()).copied, copied);
+    }
+}

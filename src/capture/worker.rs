@@ -1,0 +1,84 @@
+//! What reads entries and writes them into the clone, in one thread.
+
+use std::sync::Arc;
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::material::{Material, ReadEntry, Reader};
+use super::replica::Replica;
+use super::scan::{Check, Scan};
+use super::staging::Staging;
+use crate::system::clock::{Grain, Moment};
+use crate::system::tree::Tree;
+
+pub struct Worker<'tree> {
+    pub number: usize,
+    pub reader: Reader<'tree>,
+    pub replica: Replica,
+}
+
+impl<'tree> Worker<'tree> {
+    /// It reads `source`, and writes into `upper`; at most `memory` bytes of contents are held.
+    pub fn new(
+        number: usize,
+        source: &'tree Tree,
+        upper: &Path,
+        staging: Arc<Staging>,
+        memory: usize,
+    ) -> Result<Self> {
+        Ok(Self {
+            number,
+            reader: Reader::new(source, staging, memory),
+            replica: Replica::new(upper)?,
+        })
+    }
+
+    /// Reads an entry, as what differs from the clone's entry `copy` if there is one.
+    pub fn read(
+        &mut self,
+        scan: &Scan,
+        index: usize,
+        copy: Option<usize>,
+        check: &Check,
+    ) -> Result<ReadEntry> {
+        let open = |place| self.replica.open(scan, place);
+        let copy = copy.map(open).transpose()?;
+        self.reader.read(scan, index, copy, check)
+    }
+
+    /// Writes what was read; `made` gets what was made, and whether it is settled.
+    pub fn write(
+        &mut self,
+        scan: &Scan,
+        grain: Grain,
+        entries: &mut Vec<ReadEntry>,
+        made: &mut Vec<(usize, bool)>,
+    ) -> Result<()> {
+        for entry in entries.drain(..) {
+            if self.replica.write(scan, &entry, &self.reader.memory)? {
+                made.push((entry.index, is_settled(scan, grain, &entry)));
+            }
+        }
+        self.reader.memory.reuse();
+        Ok(())
+    }
+}
+
+/// Whether a change after its copy is bound to show in the next scan.
+pub fn is_settled(scan: &Scan, grain: Grain, entry: &ReadEntry) -> bool {
+    let changed = scan.node(entry.index).signature.changed;
+    !matches!(entry.material, Material::Vanished) && grain.separates(changed, entry.read_at)
+}
+
+impl ReadEntry {
+    /// A further name of the inode that the entry `first` has.
+    pub fn link(index: usize, first: usize) -> Self {
+        Self {
+            index,
+            material: Material::Link(first),
+            read_at: Moment::stamped_now(),
+        }
+    }
+}

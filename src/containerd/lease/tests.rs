@@ -1,0 +1,127 @@
+//! The lease on a real containerd, with terms so short that its whole life fits into a test.
+
+use std::path::Path;
+use std::time::Duration;
+
+use harness::{Daemon, wait_until};
+
+use super::*;
+use crate::containerd::WrittenBlob;
+
+const SNAPSHOTTER: &str = "overlayfs";
+/// A relay may come some seconds late, on a busy machine.
+const QUICK: Terms = Terms {
+    lifetime: Duration::from_secs(8),
+    relay_period: Duration::from_secs(2),
+};
+const NEVER_RELAYED: Terms = Terms {
+    lifetime: Duration::from_secs(3),
+    relay_period: Duration::from_secs(1000),
+};
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn client(daemon: &Daemon) -> Containerd {
+    let ctr = daemon.ctr();
+    Containerd::connect(Path::new(&ctr.address), &ctr.namespace).unwrap()
+}
+
+fn leases(daemon: &Daemon) -> Vec<String> {
+    let listed = daemon.ctr().list(&["leases", "ls"]).unwrap();
+    let names = listed
+        .iter()
+        .filter_map(|line| line.split_whitespace().next());
+    names.map(str::to_owned).collect()
+}
+
+/// A snapshot and a blob that only the lease owns.
+fn make_things(client: &Containerd) -> WrittenBlob {
+    client.prepare_snapshot(SNAPSHOTTER, "held", "").unwrap();
+    client.put_blob(b"held", HashMap::new()).unwrap()
+}
+
+fn are_there(client: &Containerd, blob: &WrittenBlob) -> [bool; 2] {
+    let snapshot = client.snapshot(SNAPSHOTTER, "held").unwrap();
+    let blob = client.blob_info(&blob.digest).unwrap();
+    [snapshot.is_some(), blob.is_some()]
+}
+
+#[test]
+fn relays_keep_what_was_made_under_leases_that_have_expired() {
+    let daemon = Daemon::start().unwrap();
+    let client = client(&daemon);
+    let lease = Lease::acquire_on(&client, QUICK).unwrap();
+    let first = client.current_lease().unwrap();
+    let blob = make_things(&client);
+    let mut writer = client.blob_writer();
+    writer.push(&vec![1; 3 << 20]).unwrap();
+    std::thread::sleep(QUICK.lifetime);
+    wait_until("the end of the first lease", PATIENCE, || {
+        Ok((!leases(&daemon).contains(&first)).then_some(()))
+    })
+    .unwrap();
+    daemon.ctr().collect_garbage().unwrap();
+    assert_eq!(are_there(&client, &blob), [true, true]);
+    let held = leases(&daemon);
+    assert!((1..=HELD_AT_ONCE + 1).contains(&held.len()), "{held:?}");
+    // Begun under a lease that is no more.
+    writer.push(&vec![2; 3 << 20]).unwrap();
+    let written = writer.complete(HashMap::new()).unwrap();
+    daemon.ctr().collect_garbage().unwrap();
+    assert_eq!(are_there(&client, &written), [true, true]);
+    drop(lease);
+    assert_eq!(leases(&daemon), [""; 0]);
+    assert_eq!(are_there(&client, &blob), [false, false]);
+    assert_eq!(are_there(&client, &written), [false, false]);
+}
+
+#[test]
+fn what_a_lease_owns_goes_when_nobody_relays_it_any_more() {
+    let daemon = Daemon::start().unwrap();
+    let client = client(&daemon);
+    let lease = Lease::acquire_on(&client, NEVER_RELAYED).unwrap();
+    let blob = make_things(&client);
+    let mut writer = client.blob_writer();
+    writer.push(&vec![1; 3 << 20]).unwrap();
+    daemon.ctr().collect_garbage().unwrap();
+    assert_eq!(are_there(&client, &blob), [true, true]);
+    // As a SIGKILL leaves them.
+    std::mem::forget((lease, writer));
+    client.set_lease(None);
+    wait_until("the lease's expiry", PATIENCE, || {
+        daemon.ctr().collect_garbage()?;
+        Ok((leases(&daemon).is_empty()).then_some(()))
+    })
+    .unwrap();
+    assert_eq!(are_there(&client, &blob), [false, false]);
+    let ingests = daemon.ctr().list(&["content", "active"]).unwrap();
+    assert_eq!(ingests, [""; 0]);
+}
+
+#[test]
+fn a_relay_that_fails_leaves_the_leases_as_they_were() {
+    let daemon = Daemon::start().unwrap();
+    let client = client(&daemon);
+    let held = client.create_lease(QUICK).unwrap();
+    let before = leases(&daemon);
+    let lost = ["nobody-has-this".to_owned(), held];
+    client.relay(&lost, QUICK).expect_err("a lease of nobody");
+    assert_eq!(leases(&daemon), before);
+}
+
+#[test]
+fn leases_of_dead_commits_go_and_those_of_others_stay() {
+    let daemon = Daemon::start().unwrap();
+    let client = client(&daemon);
+    let create = |label: &str| daemon.ctr().run(&["leases", "create", label]).unwrap();
+    let own = ProcessIdentity::of_this_process().unwrap().to_string();
+    let (_, home) = own.split_once(':').unwrap();
+    let (_, home) = home.split_once(':').unwrap();
+    let dead = create(&format!("{PROCESS_LABEL}=1:1:{home}"));
+    let alive = create(&format!("{PROCESS_LABEL}={own}"));
+    let foreign = create("somebody=else");
+    let lease = Lease::acquire_on(&client, QUICK).unwrap();
+    let now = leases(&daemon);
+    assert!(now.contains(&alive) && now.contains(&foreign), "{now:?}");
+    assert!(!now.contains(&dead), "{now:?}");
+    drop(lease);
+}

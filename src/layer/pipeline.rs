@@ -1,0 +1,241 @@
+//! The way of the archive's bytes into the store: read, hashed, compressed, sent, each in threads of its own.
+//!
+//! The steps hand on pieces of one size through channels that hold a few of them, so the clone is read ahead of the
+//! compressors and the memory is bounded whatever the layer. A step that fails takes no more pieces, which ends those
+//! before it; what it says is then the reason.
+
+use std::io::{self, Write};
+use std::mem;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, Scope, ScopedJoinHandle};
+
+use anyhow::{Context, Result};
+
+use super::compress;
+use crate::arguments::Compression;
+use crate::digest::Sha256Digest;
+use crate::system::signals;
+
+const PIECE: usize = 1 << 20;
+/// How many pieces may wait for a step.
+pub const AHEAD: usize = 4;
+
+/// An archive that has been compressed into `output`.
+pub struct Written<O> {
+    /// Of the archive itself.
+    pub digest: String,
+    pub output: O,
+}
+
+/// Lets `fill` write the archive, and compresses it into `output` meanwhile.
+pub fn run<T, O: Write + Send>(
+    output: O,
+    compression: Compression,
+    fill: impl FnOnce(&mut dyn Write) -> Result<T>,
+) -> Result<(T, Written<O>)> {
+    thread::scope(|scope| {
+        let (to_hash, read) = sync_channel(AHEAD);
+        let (to_compress, hashed) = sync_channel(AHEAD);
+        let hashing = spawn(scope, "hash", move || hash(read, &to_compress))?;
+        let compressing = spawn(scope, "compress", move || {
+            compress::compress(hashed, output, compression)
+        })?;
+        let filled = fill_pieces(to_hash, fill);
+        let digest = join(hashing);
+        let output = join(compressing)?;
+        Ok((filled?, Written { digest, output }))
+    })
+}
+
+/// The last piece is sent, and the channel closed, when this returns.
+fn fill_pieces<T>(
+    next: SyncSender<Vec<u8>>,
+    fill: impl FnOnce(&mut dyn Write) -> Result<T>,
+) -> Result<T> {
+    let mut pieces = Pieces {
+        filling: Vec::with_capacity(PIECE),
+        next,
+    };
+    let value = fill(&mut pieces)?;
+    pieces.send()?;
+    Ok(value)
+}
+
+fn hash(pieces: Receiver<Vec<u8>>, next: &SyncSender<Vec<u8>>) -> String {
+    let mut digest = Sha256Digest::default();
+    for piece in pieces {
+        digest.update(&piece);
+        if next.send(piece).is_err() {
+            break;
+        }
+    }
+    digest.to_string()
+}
+
+/// Cuts what is written into pieces.
+struct Pieces {
+    filling: Vec<u8>,
+    next: SyncSender<Vec<u8>>,
+}
+
+impl Pieces {
+    fn send(&mut self) -> io::Result<()> {
+        signals::check().map_err(io::Error::other)?;
+        let piece = mem::replace(&mut self.filling, Vec::with_capacity(PIECE));
+        let sent = self.next.send(piece);
+        sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.filling.len() == PIECE {
+            self.send()?;
+        }
+        let count = bytes.len().min(PIECE - self.filling.len());
+        self.filling.extend_from_slice(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A thread with a name, which has the priority of the one that starts it.
+pub fn spawn<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn_scoped(scope, work)
+        .context("starting a thread for the layer")
+}
+
+pub fn join<T>(thread: ScopedJoinHandle<T>) -> T {
+    thread
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::bail;
+    use flate2::bufread::GzDecoder;
+    use std::io::Read;
+
+    /// What a reader of one member makes of it; nothing may follow that.
+    fn gunzip(compressed: &[u8]) -> Vec<u8> {
+        let mut decoder = GzDecoder::new(compressed);
+        let mut bytes = Vec::new();
+        decoder.read_to_end(&mut bytes).unwrap();
+        assert!(decoder.into_inner().is_empty());
+        bytes
+    }
+
+    fn compressed(bytes: &[u8], compression: Compression) -> Written<Vec<u8>> {
+        let fill = |sink: &mut dyn Write| Ok(sink.write_all(bytes)?);
+        run(Vec::new(), compression, fill).unwrap().1
+    }
+
+    fn text(length: usize) -> Vec<u8> {
+        let lines = (0_u64..).flat_map(|number| format!("{}\n", number * number).into_bytes());
+        lines.take(length).collect()
+    }
+
+    /// Bytes that do not compress (xorshift).
+    fn noise(length: usize) -> Vec<u8> {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let next = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.to_le_bytes()[3]
+        };
+        std::iter::repeat_with(next).take(length).collect()
+    }
+
+    #[test]
+    fn what_goes_in_comes_out_of_one_member_and_of_one_frame() {
+        let mixed = [text(PIECE / 2), noise(3 * PIECE), text(70_000), noise(9)].concat();
+        for bytes in [
+            Vec::new(),
+            vec![7],
+            text(PIECE),
+            noise(PIECE + 1),
+            text(9 * PIECE),
+            mixed,
+        ] {
+            let gzip = compressed(&bytes, Compression::Gzip);
+            assert_eq!(gunzip(&gzip.output), bytes);
+            let zstd = compressed(&bytes, Compression::Zstd);
+            assert_eq!(zstd::decode_all(&zstd.output[..]).unwrap(), bytes);
+            let mut digest = Sha256Digest::default();
+            digest.update(&bytes);
+            assert_eq!(gzip.digest, digest.to_string());
+            assert_eq!(zstd.digest, gzip.digest);
+        }
+    }
+
+    #[test]
+    fn noise_is_stored_and_hardly_grows() {
+        let bytes = noise(3 * PIECE + 5);
+        let most = bytes.len() + bytes.len() / 1000;
+        assert!(compressed(&bytes, Compression::Gzip).output.len() < most);
+    }
+
+    #[test]
+    fn the_same_bytes_give_the_same_layer_however_they_are_written() {
+        let bytes = [text(PIECE), noise(PIECE)].concat();
+        let by_sevens = |sink: &mut dyn Write| {
+            for some in bytes.chunks(7) {
+                sink.write_all(some)?;
+            }
+            Ok(())
+        };
+        let ((), other) = run(Vec::new(), Compression::Gzip, by_sevens).unwrap();
+        assert!(compressed(&bytes, Compression::Gzip).output == other.output);
+    }
+
+    #[test]
+    fn an_archive_that_fails_is_no_layer() {
+        for compression in [Compression::Gzip, Compression::Zstd] {
+            let fill = |sink: &mut dyn Write| -> Result<()> {
+                sink.write_all(&text(3 * PIECE))?;
+                bail!("no more of it")
+            };
+            let error = run(Vec::new(), compression, fill).err().unwrap();
+            assert_eq!(error.to_string(), "no more of it");
+        }
+    }
+
+    /// Takes as many bytes and then no more.
+    struct Full(usize);
+
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let left = self.0.checked_sub(bytes.len());
+            self.0 = left.ok_or_else(|| io::Error::other("full"))?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_store_that_fails_ends_everything_and_says_why() {
+        let bytes = noise(12 * PIECE);
+        for compression in [Compression::Gzip, Compression::Zstd] {
+            for room in [0, 100, PIECE, 12 * PIECE] {
+                let fill = |sink: &mut dyn Write| Ok(sink.write_all(&bytes)?);
+                let error = run(Full(room), compression, fill).err().unwrap();
+                assert_eq!(error.to_string(), "full");
+            }
+        }
+    }
+}

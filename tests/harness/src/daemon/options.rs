@@ -1,0 +1,37 @@
+//! What a daemon may be asked to be.
+
+use super::{Daemon, FileSystem};
+use crate::Result;
+
+pub struct Options {
+    pub file_system: FileSystem,
+    /// The file is sparse: a disk takes what is written, not what it could hold.
+    pub disk_mib: u64,
+    /// Of an ext4 that is to hold more files than its size suggests.
+    pub inodes: Option<u64>,
+    /// containerd sees a unified cgroup hierarchy, whatever the machine has.
+    pub unified_cgroups: bool,
+    /// containerd serves the CRI as well, for `Pods`.
+    pub cri: bool,
+    /// containerd's records of what it holds are on a file system of their own, `Daemon::records`, with so much room.
+    pub records_kib: Option<u64>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            file_system: FileSystem::Ext4,
+            disk_mib: 4096,
+            inodes: None,
+            unified_cgroups: false,
+            cri: false,
+            records_kib: None,
+        }
+    }
+}
+
+impl Options {
+    pub fn start(&self) -> Result<Daemon> {
+        Daemon::start_with(self)
+    }
+}
