@@ -10,13 +10,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::arguments::CommitArguments;
+use crate::capture::material::MergedOnly;
 use crate::containerd::Containerd;
 use crate::delegate::{self, Delegation};
 use crate::direct::DirectCommit;
 use crate::freeze;
 use crate::log;
 use crate::passthrough::RealNerdctl;
-use crate::plan::{InspectFailed, Plan, Subject};
+use crate::plan::{DirectPlan, InspectFailed, Plan, Subject};
 use crate::report::{self, Report};
 use crate::settings::{Misconfigured, Reserve, Settings, Strategy, max_pause, report_path};
 use crate::stages::Stages;
@@ -157,44 +158,49 @@ impl Commit<'_> {
         real: Option<&RealNerdctl>,
         strategy: Strategy,
     ) -> Result<i32> {
-        let Scene {
-            containerd,
-            subject,
-        } = scene;
-        let explain = |error| subject.explain(containerd, error);
+        let explain = |error| scene.subject.explain(&scene.containerd, error);
         let plan = self.stages.time("plan", || {
-            Plan::make(containerd, subject, self.arguments, strategy).map_err(explain)
+            Plan::make(&scene.containerd, &scene.subject, self.arguments, strategy).map_err(explain)
         })?;
-        match plan {
-            Plan::Direct(plan) => {
-                self.report.strategy = Some("direct");
-                let arguments = self.arguments;
-                let direct = DirectCommit {
-                    containerd,
-                    subject,
-                    plan: &plan,
-                    arguments,
-                    reserve: self.reserve,
-                    max_pause: self.max_pause,
-                };
-                let done = direct.run(&mut self.stages, &mut self.report);
-                done.map_err(explain).map(|()| 0)
-            }
-            Plan::Delegate { reason } => {
-                self.note_delegation(&reason);
-                if let Some(refusal) = self.refuse_delegation(&reason) {
-                    bail!(refusal);
+        let reason = match plan {
+            Plan::Direct(plan) => match self.commit_directly(scene, &plan) {
+                // Nothing but the tree tells, and of it nothing is left by now but the container's own.
+                Err(error) if error.is::<MergedOnly>() && strategy != Strategy::Direct => {
+                    format!("{error:#}")
                 }
-                let real = real.with_context(|| {
-                    format!(
-                        "this commit needs the real nerdctl, and there is none in PATH or in FREEZEFRAME_NERDCTL: {reason}"
-                    )
-                })?;
-                let delegation = scene.delegation(real, self.arguments)?;
-                let status = self.stages.time("delegate", || delegation.run())?;
-                Ok(self.delegated(status))
-            }
+                done => return done.map_err(explain).map(|()| 0),
+            },
+            Plan::Delegate { reason } => reason,
+        };
+        self.delegate(scene, real, &reason)
+    }
+
+    fn commit_directly(&mut self, scene: &Scene, plan: &DirectPlan) -> Result<()> {
+        self.report.strategy = Some("direct");
+        let direct = DirectCommit {
+            containerd: &scene.containerd,
+            subject: &scene.subject,
+            plan,
+            arguments: self.arguments,
+            reserve: self.reserve,
+            max_pause: self.max_pause,
+        };
+        direct.run(&mut self.stages, &mut self.report)
+    }
+
+    fn delegate(&mut self, scene: &Scene, real: Option<&RealNerdctl>, reason: &str) -> Result<i32> {
+        self.note_delegation(reason);
+        if let Some(refusal) = self.refuse_delegation(reason) {
+            bail!(refusal);
         }
+        let real = real.with_context(|| {
+            format!(
+                "this commit needs the real nerdctl, and there is none in PATH or in FREEZEFRAME_NERDCTL: {reason}"
+            )
+        })?;
+        let delegation = scene.delegation(real, self.arguments)?;
+        let status = self.stages.time("delegate", || delegation.run())?;
+        Ok(self.delegated(status))
     }
 
     /// The real nerdctl first; where it loses the race against the container, whatever else can be done.

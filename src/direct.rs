@@ -5,7 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use crate::arguments::CommitArguments;
-use crate::capture::{Capture, Captured};
+use crate::capture::lower::Lower;
+use crate::capture::{Capture, Captured, unchanged};
 use crate::containerd::{Containerd, Lease, OverlayMount};
 use crate::freeze::Freezer;
 use crate::image::{Image, Parts};
@@ -64,6 +65,9 @@ impl DirectCommit<'_> {
         .run(stages)?;
         drop(locks);
         report_capture(report, &captured);
+        stages.time("compare", || {
+            yielding(|| leave_unchanged_out(&captured, &prepared))
+        })?;
         let written_back = FilesystemSync::start(&captured.tree.root())?;
         let layer = stages.time("layer", || {
             yielding(|| layer::write(containerd, &captured.tree, arguments.compression))
@@ -103,6 +107,10 @@ impl DirectCommit<'_> {
         );
         Ok(overlay)
     }
+}
+
+fn leave_unchanged_out(captured: &Captured, prepared: &OverlayMount) -> Result<()> {
+    unchanged::leave_out(&captured.tree, &Lower::open(&prepared.lower)?)
 }
 
 fn report_capture(report: &mut Report, captured: &Captured) {

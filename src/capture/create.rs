@@ -5,11 +5,12 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 
 use anyhow::Result;
 use rustix::fs::{
-    AtFlags, CWD, Gid, Mode, OFlags, Timespec, Timestamps, Uid, chmodat, chownat, fchmod, fchown,
-    futimens, mkdirat, mknodat, openat, renameat, utimensat,
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, chmodat, chownat, fchmod,
+    fchown, futimens, mkdirat, mknodat, openat, renameat, utimensat,
 };
 
 use super::material::{CAPABILITY_ATTRIBUTE, Content, FileMaterial, OPAQUE_ATTRIBUTE, PatchData};
@@ -17,17 +18,28 @@ use super::memory::{Memory, Piece};
 use super::signature::Signature;
 use crate::system::file;
 
-pub fn make_directory(parent: BorrowedFd<'_>, name: &OsStr, opaque: bool) -> Result<()> {
+pub fn make_directory(
+    parent: BorrowedFd<'_>,
+    name: &OsStr,
+    opaque: bool,
+    capability: Option<&[u8]>,
+) -> Result<()> {
     match mkdirat(parent, name, Mode::RWXU) {
         Err(rustix::io::Errno::EXIST) => {}
         made => made?,
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory = openat(parent, name, flags, Mode::empty())?;
-    if opaque {
-        file::set_attribute(directory.as_fd(), OPAQUE_ATTRIBUTE, b"y")?;
-    } else {
-        file::remove_attribute(directory.as_fd(), OPAQUE_ATTRIBUTE)?;
+    let opaque: Option<&[u8]> = opaque.then_some(b"y");
+    for (attribute, value) in [
+        (OPAQUE_ATTRIBUTE, opaque),
+        (CAPABILITY_ATTRIBUTE, capability),
+    ] {
+        if let Some(value) = value {
+            file::set_attribute(directory.as_fd(), attribute, value)?;
+        } else {
+            file::remove_attribute(directory.as_fd(), attribute)?;
+        }
     }
     Ok(())
 }
@@ -106,41 +118,23 @@ pub fn make_node(parent: BorrowedFd<'_>, name: &OsStr, mode: u32, node: (u32, u3
     Ok(mknodat(parent, name, kind, Mode::empty(), device)?)
 }
 
-pub fn set_mode_and_attributes_at(
-    parent: BorrowedFd<'_>,
-    name: &OsStr,
-    signature: &Signature,
-) -> Result<()> {
-    chownat(
-        parent,
-        name,
-        Some(uid(signature)),
-        Some(gid(signature)),
-        AtFlags::SYMLINK_NOFOLLOW,
-    )?;
-    // Never a link: we have just made the node.
-    chmodat(
-        parent,
-        name,
-        Mode::from_raw_mode(signature.permissions()),
-        AtFlags::empty(),
-    )?;
-    set_attributes_at(parent, name, signature)
-}
-
+/// For what cannot be opened. The mode of a symbolic link cannot be set.
 pub fn set_attributes_at(
     parent: BorrowedFd<'_>,
     name: &OsStr,
     signature: &Signature,
+    capability: Option<&[u8]>,
 ) -> Result<()> {
     let flags = AtFlags::SYMLINK_NOFOLLOW;
-    chownat(
-        parent,
-        name,
-        Some(uid(signature)),
-        Some(gid(signature)),
-        flags,
-    )?;
+    let (owner, group) = (uid(signature), gid(signature));
+    chownat(parent, name, Some(owner), Some(group), flags)?;
+    if signature.file_type() != FileType::Symlink {
+        let mode = Mode::from_raw_mode(signature.permissions());
+        chmodat(parent, name, mode, AtFlags::empty())?;
+    }
+    if let Some(capability) = capability {
+        file::set_attribute_at(parent, name.as_bytes(), CAPABILITY_ATTRIBUTE, capability)?;
+    }
     Ok(utimensat(parent, name, &times(signature), flags)?)
 }
 
@@ -162,8 +156,17 @@ fn gid(signature: &Signature) -> Gid {
 /// those that Go's 64-bit nanoseconds do not reach, for 0 (pkg/archive, `boundTime`).
 fn times(signature: &Signature) -> Timestamps {
     let seconds = signature.modified.seconds().filter(|seconds| *seconds >= 0);
+    whole_seconds(seconds.unwrap_or(0))
+}
+
+/// Gives a directory the time that it has in a lower layer.
+pub fn set_time(directory: &OwnedFd, seconds: i64) -> io::Result<()> {
+    Ok(futimens(directory, &whole_seconds(seconds))?)
+}
+
+fn whole_seconds(seconds: i64) -> Timestamps {
     let time = Timespec {
-        tv_sec: seconds.unwrap_or(0),
+        tv_sec: seconds,
         tv_nsec: 0,
     };
     Timestamps {

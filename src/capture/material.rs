@@ -40,13 +40,19 @@ const MERGED_ONLY: [&str; 2] = ["trusted.overlay.redirect", "trusted.overlay.met
 pub enum Material {
     Directory {
         opaque: bool,
+        capability: Option<Vec<u8>>,
     },
-    Symlink(Vec<u8>),
+    Symlink {
+        target: Vec<u8>,
+        capability: Option<Vec<u8>>,
+    },
     File(FileMaterial),
     /// A further name of the inode that the entry with this index has.
     Link(usize),
     Whiteout,
-    Special,
+    Special {
+        capability: Option<Vec<u8>>,
+    },
     /// It was gone when we came to read it.
     Vanished,
 }
@@ -163,9 +169,11 @@ impl<'tree> Reader<'tree> {
                 let file = self.open_checked(node, name)?;
                 self.file_material(&file, node.signature.size(), copy, check)?
             }
-            Kind::Symlink => Material::Symlink(self.link_target(name)?),
+            Kind::Symlink => self.symlink_material(name)?,
             Kind::Whiteout => Material::Whiteout,
-            Kind::Special => Material::Special,
+            Kind::Special => Material::Special {
+                capability: self.capability(name)?,
+            },
         })
     }
 
@@ -194,14 +202,23 @@ impl<'tree> Reader<'tree> {
         Ok(file?)
     }
 
-    fn link_target(&self, name: &[u8]) -> Result<Vec<u8>> {
-        let name = std::ffi::OsStr::from_bytes(name);
-        match rustix::fs::readlinkat(self.parent()?, name, Vec::new()) {
-            Ok(target) => Ok(target.into_bytes()),
+    fn symlink_material(&self, name: &[u8]) -> Result<Material> {
+        let entry = std::ffi::OsStr::from_bytes(name);
+        let target = match rustix::fs::readlinkat(self.parent()?, entry, Vec::new()) {
+            Ok(target) => target.into_bytes(),
             // It is no link any more.
-            Err(Errno::INVAL) => Err(io::Error::from(Errno::NOENT).into()),
-            Err(error) => Err(io::Error::from(error).into()),
-        }
+            Err(Errno::INVAL) => return Err(io::Error::from(Errno::NOENT).into()),
+            Err(error) => return Err(io::Error::from(error).into()),
+        };
+        Ok(Material::Symlink {
+            target,
+            capability: self.capability(name)?,
+        })
+    }
+
+    /// That of an entry which cannot be opened.
+    fn capability(&self, name: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        file::attribute_at(self.parent()?, name, CAPABILITY_ATTRIBUTE)
     }
 
     fn file_material(
@@ -321,16 +338,29 @@ fn directory_material(directory: &OwnedFd) -> Result<Material> {
     Ok(Material::Directory {
         // "x" marks a directory with whiteouts in extended attributes, which hides nothing by itself.
         opaque: opaque.is_some_and(|value| value == b"y"),
+        capability: file::attribute(directory.as_fd(), CAPABILITY_ATTRIBUTE)?,
     })
 }
 
+/// The upper directory does not hold all of an entry: what it lacks is in the merged view, which the differ reads.
+#[derive(Debug)]
+pub struct MergedOnly(&'static str);
+
+impl std::fmt::Display for MergedOnly {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            formatter,
+            "overlayfs keeps part of it in a lower layer ({})",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for MergedOnly {}
+
 fn refuse_merged_only(file: BorrowedFd<'_>) -> Result<()> {
     for name in MERGED_ONLY {
-        anyhow::ensure!(
-            file::attribute(file, name)?.is_none(),
-            "overlayfs keeps part of it elsewhere ({name}): set FREEZEFRAME_STRATEGY=delegate to leave this container to \
-             the real nerdctl"
-        );
+        anyhow::ensure!(file::attribute(file, name)?.is_none(), MergedOnly(name));
     }
     Ok(())
 }

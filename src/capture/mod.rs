@@ -10,6 +10,7 @@ mod delta;
 mod difference;
 pub mod directory;
 mod ledger;
+pub mod lower;
 pub mod material;
 mod memory;
 mod replica;
@@ -20,6 +21,7 @@ mod staging;
 mod standing;
 #[cfg(test)]
 mod tests;
+pub mod unchanged;
 mod update;
 mod work;
 mod worker;

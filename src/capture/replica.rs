@@ -114,16 +114,18 @@ impl Replica {
             return Ok(false);
         };
         match &entry.material {
-            Material::Directory { opaque } => create::make_directory(parent, name, *opaque)?,
+            Material::Directory { opaque, capability } => {
+                create::make_directory(parent, name, *opaque, capability.as_deref())?;
+            }
             Material::File(file) => create::make_file(parent, name, signature, file, memory)?,
-            Material::Symlink(target) => {
+            Material::Symlink { target, capability } => {
                 symlinkat(OsStr::from_bytes(target), parent, name)?;
-                create::set_attributes_at(parent, name, signature)?;
+                create::set_attributes_at(parent, name, signature, capability.as_deref())?;
             }
             Material::Whiteout => create::make_node(parent, name, nix::libc::S_IFCHR, (0, 0))?,
-            Material::Special => {
+            Material::Special { capability } => {
                 create::make_node(parent, name, signature.mode(), signature.node())?;
-                create::set_mode_and_attributes_at(parent, name, signature)?;
+                create::set_attributes_at(parent, name, signature, capability.as_deref())?;
             }
             Material::Link(_) | Material::Vanished => return Ok(false),
         }

@@ -18,6 +18,8 @@ use super::{Containerd, absent_is_none};
 pub struct OverlayMount {
     pub upper: PathBuf,
     pub work: PathBuf,
+    /// The uppermost first.
+    pub lower: Vec<PathBuf>,
     /// All options but the directories.
     pub flags: Vec<String>,
 }
@@ -40,6 +42,7 @@ impl OverlayMount {
         Some(Self {
             upper: value("upperdir")?.into(),
             work: value("workdir")?.into(),
+            lower: value("lowerdir")?.split(':').map(PathBuf::from).collect(),
             flags: mount
                 .options
                 .iter()
@@ -143,6 +146,7 @@ mod tests {
         let options = ["index=off", "workdir=/w", "upperdir=/u", "lowerdir=/a:/b"];
         let overlay = OverlayMount::of(&[mount("overlay", &options)]).unwrap();
         assert_eq!(overlay.upper, PathBuf::from("/u"));
+        assert_eq!(overlay.lower, [PathBuf::from("/a"), PathBuf::from("/b")]);
         assert_eq!(overlay.flags, ["index=off"]);
         let options = ["redirect_dir=on", "workdir=/w", "upperdir=/u"];
         let overlay = OverlayMount::of(&[mount("overlay", &options)]).unwrap();

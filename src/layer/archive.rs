@@ -24,7 +24,6 @@ use crate::system::text::printable;
 use crate::system::tree::{self, Tree};
 
 const OPAQUE_NAME: &[u8] = b".wh..wh..opq";
-const CAPABILITY_RECORD: &str = "SCHILY.xattr.security.capability";
 
 /// Writes the entries of `tree` to `sink`; returns how many.
 pub fn write(tree: &Tree, sink: &mut dyn Write) -> Result<u64> {
@@ -68,7 +67,7 @@ impl Archive<'_> {
         }
         if let Some(first) = self.first_link(node, &path) {
             let entry = Entry::new(node, path, EntryType::Link).linking_to(first);
-            return self.append_entry(entry, io::empty());
+            return self.append_closed(index, entry);
         }
         match node.kind() {
             Kind::Directory => self.append_directory(index, node, path),
@@ -78,14 +77,23 @@ impl Archive<'_> {
                 let directory = self.enter(scan.parent(index))?;
                 let target = rustix::fs::readlinkat(directory, name, Vec::new())?;
                 let entry = Entry::new(node, path, EntryType::Symlink);
-                self.append_entry(entry.linking_to(target.into_bytes()), io::empty())
+                self.append_closed(index, entry.linking_to(target.into_bytes()))
             }
-            Kind::Special => self.append_entry(
-                Entry::new(node, path, Entry::special_type(node)),
-                io::empty(),
-            ),
+            Kind::Special => {
+                self.append_closed(index, Entry::new(node, path, Entry::special_type(node)))
+            }
             Kind::Whiteout => Ok(()),
         }
+    }
+
+    /// What is not opened has no content. A further name of a file repeats its capability: giving it its owner, as every
+    /// reader does, takes the capability away (capabilities(7)).
+    fn append_closed(&mut self, index: usize, mut entry: Entry) -> Result<()> {
+        let scan = self.scan;
+        let directory = self.enter(scan.parent(index))?.as_fd();
+        let name = scan.name(index);
+        entry.set_capability(file::attribute_at(directory, name, CAPABILITY_ATTRIBUTE)?);
+        self.append_entry(entry, io::empty())
     }
 
     fn first_link(&mut self, node: &Node, path: &[u8]) -> Option<Vec<u8>> {
@@ -102,12 +110,14 @@ impl Archive<'_> {
     }
 
     fn append_directory(&mut self, index: usize, node: &Node, mut path: Vec<u8>) -> Result<()> {
+        let directory = self.enter(index)?.as_fd();
+        let is_opaque = file::attribute(directory, OPAQUE_ATTRIBUTE)?.is_some();
+        let capability = file::attribute(directory, CAPABILITY_ATTRIBUTE)?;
         path.push(b'/');
-        self.append_entry(Entry::new(node, path, EntryType::Directory), io::empty())?;
-        let directory = self.enter(index)?;
-        if file::attribute(directory.as_fd(), OPAQUE_ATTRIBUTE)?.is_some() {
-            let mut path = self.scan.path(index);
-            path.push(b'/');
+        let mut entry = Entry::new(node, path.clone(), EntryType::Directory);
+        entry.set_capability(capability);
+        self.append_entry(entry, io::empty())?;
+        if is_opaque {
             path.extend(OPAQUE_NAME);
             self.append_entry(Entry::whiteout(path), io::empty())?;
         }
@@ -130,9 +140,7 @@ impl Archive<'_> {
         let file = tree::open_at(directory.as_fd(), scan.name(index), |_| true)?;
         let mut entry = Entry::new(node, path, EntryType::Regular);
         entry.size = node.signature.size();
-        if let Some(capability) = file::attribute(file.as_fd(), CAPABILITY_ATTRIBUTE)? {
-            entry.records.push((CAPABILITY_RECORD, capability));
-        }
+        entry.set_capability(file::attribute(file.as_fd(), CAPABILITY_ATTRIBUTE)?);
         let content = Exactly {
             file: file.into(),
             left: entry.size,

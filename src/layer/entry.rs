@@ -10,6 +10,7 @@ const NAME_FIELD: std::ops::Range<usize> = 0..100;
 const LINK_FIELD: std::ops::Range<usize> = 157..257;
 const MOST_IN_SEVEN_DIGITS: u64 = 0o777_7777;
 const MOST_IN_ELEVEN_DIGITS: u64 = 0o777_7777_7777;
+const CAPABILITY_RECORD: &str = "SCHILY.xattr.security.capability";
 
 /// An entry before it is cut to the header's fields.
 pub struct Entry {
@@ -22,7 +23,7 @@ pub struct Entry {
     pub size: u64,
     modified: u64,
     node: (u32, u32),
-    pub records: Vec<(&'static str, Vec<u8>)>,
+    records: Vec<(&'static str, Vec<u8>)>,
 }
 
 impl Entry {
@@ -71,6 +72,12 @@ impl Entry {
         Self { link, ..self }
     }
 
+    /// The only extended attribute that a layer keeps.
+    pub fn set_capability(&mut self, capability: Option<Vec<u8>>) {
+        let record = capability.map(|value| (CAPABILITY_RECORD, value));
+        self.records.extend(record);
+    }
+
     /// The header, and the records for what does not fit it.
     pub fn encode(mut self) -> (Header, Vec<(&'static str, Vec<u8>)>) {
         let mut header = Header::new_ustar();
@@ -83,7 +90,7 @@ impl Entry {
         header.set_size(self.fitting("size", self.size, MOST_IN_ELEVEN_DIGITS));
         header.set_mtime(self.fitting("mtime", self.modified, MOST_IN_ELEVEN_DIGITS));
         if matches!(self.kind, EntryType::Char | EntryType::Block) {
-            // These cannot fail on a ustar header.
+            // A ustar header has both fields, and Linux no numbers above 4,095 and 1,048,575: seven digits hold them.
             let _ = header.set_device_major(self.node.0);
             let _ = header.set_device_minor(self.node.1);
         }
@@ -105,7 +112,9 @@ impl Entry {
         let length = text.len().min(field.len());
         let target = &mut header.as_mut_bytes()[field.start..field.start + length];
         target.copy_from_slice(&text[..length]);
-        if length < text.len() || !text.is_ascii() {
+        // A record is UTF-8: of what is none, the field alone tells readers what it is, as long as it fits.
+        let is_foreign = !text.is_ascii() && std::str::from_utf8(text).is_ok();
+        if length < text.len() || is_foreign {
             self.records.push((record, text.clone()));
         }
     }
@@ -118,5 +127,56 @@ impl Entry {
         self.records.push((record, value.to_string().into_bytes()));
         // A size must be right for readers that look at the header alone; it then has a binary form.
         if record == "size" { value } else { 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn records(entry: Entry) -> Vec<(&'static str, Vec<u8>)> {
+        entry.encode().1
+    }
+
+    #[test]
+    fn what_does_not_fit_its_field_has_a_record() {
+        let mut entry = Entry::blank(vec![b'x'; 101], EntryType::Regular);
+        (entry.owner, entry.group) = (1 << 21, u32::MAX - 1);
+        (entry.size, entry.modified) = (1 << 33, 1 << 33);
+        let (header, records) = entry.encode();
+        let expected: [(&str, &[u8]); 5] = [
+            ("path", &[b'x'; 101]),
+            ("uid", b"2097152"),
+            ("gid", b"4294967294"),
+            ("size", b"8589934592"),
+            ("mtime", b"8589934592"),
+        ];
+        let records: Vec<_> = records
+            .iter()
+            .map(|(name, value)| (*name, value.as_slice()))
+            .collect();
+        assert_eq!(records, expected);
+        assert_eq!(header.size().unwrap(), 1 << 33);
+    }
+
+    #[test]
+    fn what_fits_has_none() {
+        let mut entry = Entry::blank(vec![b'x'; 100], EntryType::Char).linking_to(vec![b'y'; 100]);
+        (entry.owner, entry.group) = ((1 << 21) - 1, 0);
+        (entry.size, entry.modified) = ((1 << 33) - 1, (1 << 33) - 1);
+        entry.node = (4095, 1_048_575);
+        let (header, records) = entry.encode();
+        assert!(records.is_empty());
+        assert_eq!(header.device_major().unwrap(), Some(4095));
+        assert_eq!(header.device_minor().unwrap(), Some(1_048_575));
+        assert_eq!(header.mtime().unwrap(), (1 << 33) - 1);
+    }
+
+    #[test]
+    fn only_text_is_put_into_a_record() {
+        let entry = |path: &[u8]| Entry::blank(path.to_vec(), EntryType::Regular);
+        assert!(records(entry(b"caf\xe9")).is_empty());
+        assert_eq!(records(entry("caf\u{e9}".as_bytes())).len(), 1);
+        assert_eq!(records(entry(&[0xe9; 101])).len(), 1);
     }
 }

@@ -1,5 +1,6 @@
 //! The plan: made once, before anything is touched. Direct, with all that a direct commit needs to know, or delegate,
-//! with the reason. What fails after the plan is an error, never another plan.
+//! with the reason. What fails after the plan is an error, never another plan, but for what only reading the tree tells
+//! (`capture::material::MergedOnly`).
 
 pub mod base;
 mod overlay;

@@ -1,13 +1,21 @@
 //! Our images are the ones that containerd's own differ would make.
 //!
 //! A container does everything to its tree that a tree can have done to it; then it is
-//! committed by us and by the oracle from the same state. Both images agree entry by
+//! committed by us, by stock and by the oracle from the same state. The images agree entry by
 //! entry: mounted as the snapshots that the commits made, and unpacked afresh from the
-//! layers into another snapshotter. So an image of ours is the same here and pulled.
+//! layers in another namespace. So an image of ours is the same here and pulled.
 
+mod around;
 mod changes;
+mod entries;
 mod formats;
 mod ground;
+mod names;
+mod overlay;
+mod random;
+mod readers;
+mod scene;
+mod unchanged;
 
 use crate::FREEZEFRAME;
 use harness::{
@@ -18,6 +26,8 @@ use std::time::Duration;
 
 const OURS: &str = "docker.io/library/ours:latest";
 const OURS_PAUSED: &str = "docker.io/library/ours-paused:latest";
+/// By the real nerdctl where there is one.
+const STOCK: &str = "docker.io/library/stock:latest";
 const ORACLE: &str = "docker.io/library/oracle:latest";
 
 #[test]
@@ -47,8 +57,10 @@ fn is_what_the_differ_makes_on(file_system: FileSystem) -> Result {
     freezeframe
         .commit(&container, OURS_PAUSED, &flags)?
         .succeeded()?;
+    let stock = ["commit", &container.name, STOCK];
+    daemon.nerdctl()?.run(&stock)?;
     commit_by_oracle(&container, ORACLE)?;
-    assert_all_agree(&daemon, &[OURS, OURS_PAUSED])
+    assert_all_agree(&daemon, &[OURS, OURS_PAUSED, STOCK])
 }
 
 /// Changes between the first scan and the freeze go through a later pass or the delta,

@@ -2,8 +2,10 @@
 //!
 //! `snapshot` shows the image as it lies in overlayfs, without unpacking anything: for
 //! a committed image that is the snapshot which the commit made. `unpacked` applies
-//! the layers afresh into another snapshotter: what somebody who pulls it would get.
+//! the layers afresh in a namespace of its own, which knows no snapshot of the commit's:
+//! what somebody who pulls it would get.
 
+use crate::ctr::Ctr;
 use crate::image::digest;
 use crate::shell::{outcome, wait_until};
 use crate::{Daemon, Result, Tree};
@@ -15,52 +17,41 @@ use std::process::Command;
 use std::time::Duration;
 
 /// A mounted, read-only view; unmounted and removed when dropped.
-pub struct View<'d> {
-    daemon: &'d Daemon,
+pub struct View {
+    ctr: Ctr,
+    key: String,
     path: PathBuf,
-    undo: Undo,
 }
 
-enum Undo {
-    Snapshot(String),
-    ImageMount,
-}
-
-impl<'d> View<'d> {
+impl View {
     /// Fails if the image is not unpacked for overlayfs already.
-    pub fn snapshot(daemon: &'d Daemon, reference: &str) -> Result<Self> {
+    pub fn snapshot(daemon: &Daemon, reference: &str) -> Result<Self> {
+        Self::mounted(daemon, daemon.ctr().clone(), reference)
+    }
+
+    pub fn unpacked(daemon: &Daemon, reference: &str) -> Result<Self> {
+        let ctr = Ctr {
+            namespace: format!("{}-unpacked", daemon.ctr().namespace),
+            ..daemon.ctr().clone()
+        };
+        let archive = daemon.run_folder().join(daemon.unique("archive.tar"));
+        let path = archive.display().to_string();
+        daemon.ctr().run(&["images", "export", &path, reference])?;
+        ctr.run(&["images", "import", &path])?;
+        std::fs::remove_file(&archive)?;
+        Self::mounted(daemon, ctr, reference)
+    }
+
+    fn mounted(daemon: &Daemon, ctr: Ctr, reference: &str) -> Result<Self> {
         let (key, path) = (daemon.unique("view"), daemon.new_folder("view")?);
-        let (ctr, parent) = (daemon.ctr(), chain_id(daemon, reference)?);
+        let parent = chain_id(daemon, reference)?;
         // Not ctr's view, which a garbage collection under way may take.
         ctr.run(&["snapshots", "prepare", &key, &parent])
             .with_context(|| format!("{reference} is not unpacked"))?;
         // ctr prints the command line that mounts it.
         let line = ctr.run(&["snapshots", "mounts", &path.display().to_string(), &key])?;
         outcome(Command::new("sh").args(["-ec", &format!("{line},ro")]))?.succeeded()?;
-        Ok(Self {
-            daemon,
-            path,
-            undo: Undo::Snapshot(key),
-        })
-    }
-
-    pub fn unpacked(daemon: &'d Daemon, reference: &str) -> Result<Self> {
-        let path = daemon.new_folder("view")?;
-        let target = path.display().to_string();
-        let call = [
-            "images",
-            "mount",
-            "--snapshotter",
-            "native",
-            reference,
-            &target,
-        ];
-        daemon.ctr().run(&call)?;
-        Ok(Self {
-            daemon,
-            path,
-            undo: Undo::ImageMount,
-        })
+        Ok(Self { ctr, key, path })
     }
 
     pub fn path(&self) -> &Path {
@@ -78,25 +69,8 @@ impl<'d> View<'d> {
     }
 
     fn undo(&self) -> Result {
-        let target = self.path.display().to_string();
-        match &self.undo {
-            Undo::Snapshot(key) => {
-                unmount_soon(&self.path)?;
-                self.daemon.ctr().run(&["snapshots", "rm", key])?;
-            }
-            Undo::ImageMount => {
-                let call = [
-                    "images",
-                    "unmount",
-                    "--snapshotter",
-                    "native",
-                    "--rm",
-                    &target,
-                ];
-                self.daemon.ctr().run(&call)?;
-            }
-        }
-        Ok(())
+        unmount_soon(&self.path)?;
+        self.ctr.run(&["snapshots", "rm", &self.key]).map(drop)
     }
 }
 
@@ -110,7 +84,7 @@ fn unmount_soon(path: &Path) -> Result {
     })
 }
 
-impl Drop for View<'_> {
+impl Drop for View {
     fn drop(&mut self) {
         // Reported and not raised: the daemon's end removes both in any case.
         if let Err(error) = self.undo() {

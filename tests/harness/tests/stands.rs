@@ -248,7 +248,7 @@ fn the_oracle_preserves_what_the_container_held() -> Result {
     commit_by_oracle(&container, reference)?;
     let snapshot = View::snapshot(&daemon, reference)?.tree()?;
     let unpacked = View::unpacked(&daemon, reference)?.tree()?;
-    snapshot.assert_same(&unpacked, "overlayfs and native");
+    snapshot.assert_same(&unpacked, "the snapshot and the layers unpacked");
     let live = without_mounts(Tree::read(&container.root()?)?);
     without_mounts(snapshot).assert_same(&live, "the image and the container");
     Ok(())

@@ -33,7 +33,7 @@ fn commit(freezeframe: &Freezeframe, word: &str) -> Result<Commit> {
 }
 
 /// The image in the daemon's own namespace, where trees can be looked at.
-fn bring_over<'d>(pods: &Pods, daemon: &'d Daemon) -> Result<View<'d>> {
+fn bring_over(pods: &Pods, daemon: &Daemon) -> Result<View> {
     let archive = daemon.disk().join(daemon.unique("archive"));
     let file = archive.display().to_string();
     pods.ctr().run(&["images", "export", &file, IMAGE])?;

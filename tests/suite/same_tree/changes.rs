@@ -108,7 +108,7 @@ pub fn turn_over(container: &Container) -> Result {
     container.shell(TURN_OVER).map(drop)
 }
 
-fn names(made: &Path) -> Result {
+pub fn names(made: &Path) -> Result {
     let names: [&[u8]; 9] = [
         b"with space ",
         b"with\nnewline",
@@ -131,7 +131,7 @@ fn names(made: &Path) -> Result {
 }
 
 /// Around the 100 bytes of a header's field, and far beyond them.
-fn long_paths(made: &Path) -> Result {
+pub fn long_paths(made: &Path) -> Result {
     let edge = made.join("edge");
     fs::create_dir(&edge)?;
     for length in 97..=103_usize {
@@ -169,7 +169,7 @@ const TIMES: [(i64, i64); 8] = [
     (9_999_999_999, 123_456_789),
 ];
 
-fn owners_and_times(made: &Path) -> Result {
+pub fn owners_and_times(made: &Path) -> Result {
     for id in [2_097_151, 2_097_152, 4_294_967_294] {
         let path = made.join(format!("owner {id}"));
         fs::write(&path, "")?;
@@ -190,7 +190,7 @@ fn owners_and_times(made: &Path) -> Result {
     Ok(())
 }
 
-fn set_time(path: &Path, time: Timespec) -> Result {
+pub fn set_time(path: &Path, time: Timespec) -> Result {
     let times = Timestamps {
         last_access: time,
         last_modification: time,
@@ -198,7 +198,7 @@ fn set_time(path: &Path, time: Timespec) -> Result {
     Ok(utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
-fn nodes(made: &Path) -> Result {
+pub fn nodes(made: &Path) -> Result {
     let devices = [
         (
             "large character device",
@@ -220,6 +220,13 @@ fn nodes(made: &Path) -> Result {
     }
     UnixListener::bind(made.join("socket"))?;
     Ok(())
+}
+
+/// In a new directory.
+pub fn attributes_of_made(tree: &Path) -> Result {
+    let made = tree.join("made");
+    fs::create_dir_all(made.join("empty-directory"))?;
+    attributes(&made)
 }
 
 fn attributes(made: &Path) -> Result {
@@ -260,7 +267,7 @@ fn access_list() -> Vec<u8> {
     bytes
 }
 
-fn contents(made: &Path) -> Result {
+pub fn contents(made: &Path) -> Result {
     let pattern: Vec<u8> = (0..5_000_000_u32)
         .map(|index| (index.wrapping_mul(2_654_435_761) >> 24) as u8)
         .collect();

@@ -11,7 +11,7 @@ use crate::Result;
 use crate::oracle::{Source, Types};
 use anyhow::{Context, bail};
 use rustix::fs::{FlockOperation, flock};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs::{self, File};
 
 const VALUES: &[&str] = &[
@@ -81,7 +81,8 @@ impl StandIn {
         } else {
             DOCKER
         };
-        let image = source.compose(diff.stdout, &types, |config| edit(config, options))?;
+        let process = &info["Spec"]["process"]["args"];
+        let image = source.compose(diff.stdout, &types, |config| edit(config, process, options))?;
         let digest = image.config_digest.clone();
         image
             .archive(&full_reference(reference))
@@ -99,16 +100,22 @@ fn lock(id: &str) -> Result<File> {
     Ok(directory)
 }
 
-/// What the flags say about the new config.
-fn edit(config: &mut Value, options: &Options) {
+/// What stock writes into the new config, and what the flags say about it. The time stays the base's.
+fn edit(config: &mut Value, process: &Value, options: &Options) {
     if let Some(author) = options.either("--author", "-a") {
         config["author"] = author.into();
     }
-    let history = config["history"]
-        .as_array_mut()
-        .and_then(|history| history.last_mut());
-    if let (Some(last), Some(message)) = (history, options.either("--message", "-m")) {
-        last["comment"] = message.into();
+    let words = process.as_array().into_iter().flatten();
+    let words: Vec<_> = words.filter_map(Value::as_str).collect();
+    let mut step = json!({
+        "created": config["created"], "created_by": words.join(" "), "author": config["author"],
+    });
+    if let Some(message) = options.either("--message", "-m") {
+        step["comment"] = message.into();
+    }
+    let history = config["history"].as_array_mut();
+    if let Some(last) = history.and_then(|history| history.last_mut()) {
+        *last = step;
     }
     for change in options.values("-c").chain(options.values("--change")) {
         let (directive, value) = change.split_once(' ').unwrap_or((change, "null"));

@@ -1,0 +1,112 @@
+//! The layers below a clone, merged as overlayfs merges them (kernel: filesystems/overlayfs.rst), but for redirections,
+//! of which layers made from archives have none.
+
+use std::collections::HashSet;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use super::material::OPAQUE_ATTRIBUTE;
+use super::signature::{Kind, Signature};
+use crate::system::file;
+use crate::system::tree::{self, Tree};
+
+/// The layers, the uppermost first.
+pub struct Lower {
+    layers: Vec<Tree>,
+}
+
+/// Which layers' directories are merged at one path, the uppermost first.
+pub type Layers = Vec<usize>;
+
+/// What the layers show under one name.
+pub struct Below<'a> {
+    /// The directory in which the uppermost layer that has it has it.
+    pub parent: BorrowedFd<'a>,
+    pub signature: Signature,
+    /// Of a directory, those that are merged in it.
+    pub layers: Layers,
+}
+
+/// One directory of the merged layers, open in each that has it.
+pub struct Merged {
+    directories: Vec<(usize, OwnedFd)>,
+}
+
+impl Lower {
+    pub fn open(paths: &[PathBuf]) -> Result<Self> {
+        let open = |path: &PathBuf| {
+            Tree::open(path).with_context(|| format!("opening the layer {}", path.display()))
+        };
+        let layers = paths.iter().map(open).collect::<Result<_>>()?;
+        Ok(Self { layers })
+    }
+
+    /// The root directory is merged of all layers.
+    pub fn root(&self) -> Layers {
+        (0..self.layers.len()).collect()
+    }
+
+    pub fn directory(&self, layers: &[usize], path: &[u8]) -> io::Result<Merged> {
+        let open = |layer: &usize| Ok((*layer, self.layers[*layer].directory(path)?));
+        Ok(Merged {
+            directories: layers.iter().map(open).collect::<io::Result<_>>()?,
+        })
+    }
+}
+
+impl Merged {
+    /// `None` where no layer has the name, or the uppermost that says anything of it has a whiteout.
+    pub fn look(&self, name: &[u8]) -> io::Result<Option<Below<'_>>> {
+        let mut found: Option<Below> = None;
+        for (layer, directory) in &self.directories {
+            let parent = directory.as_fd();
+            let signature = match tree::stat_at(parent, name) {
+                Ok(stat) => Signature::of(&stat),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            // No layer has a socket.
+            let Some(signature) = signature.filter(|signature| signature.kind != Kind::Whiteout)
+            else {
+                break;
+            };
+            let is_directory = signature.kind == Kind::Directory;
+            if !is_directory && found.is_some() {
+                break;
+            }
+            let below = found.get_or_insert(Below {
+                parent,
+                signature,
+                layers: Layers::new(),
+            });
+            if !is_directory {
+                break;
+            }
+            below.layers.push(*layer);
+            if is_opaque(parent, name)? {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether it shows a name that `known` has not.
+    pub fn shows_more_than(&self, known: &HashSet<&[u8]>) -> io::Result<bool> {
+        let mut more = false;
+        for (_, directory) in &self.directories {
+            tree::for_each_name(directory.as_fd(), |name| {
+                more = more || (!known.contains(name) && self.look(name)?.is_some());
+                Ok(())
+            })?;
+        }
+        Ok(more)
+    }
+}
+
+fn is_opaque(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<bool> {
+    let value = file::attribute_at(parent, name, OPAQUE_ATTRIBUTE)?;
+    Ok(value.is_some_and(|value| value == b"y"))
+}

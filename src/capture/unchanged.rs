@@ -1,0 +1,253 @@
+//! What did not change is left out of the clone, as containerd's differ leaves it out of a layer.
+//!
+//! An upper directory holds more than changes: files that were opened for writing and left as they were, directories in
+//! which a file came and went, whiteouts of what no layer has. The differ compares the merged tree with the layers below
+//! (continuity, fs/path.go): owner, mode, device number and capability, and of all but directories size, time and
+//! content. What is the same there keeps the time and the hard links that it has below. A layer with it would be as right,
+//! but the tree would not be the same.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+
+use anyhow::{Context, Result};
+use rustix::fs::{AtFlags, readlinkat, unlinkat};
+
+use super::create::set_time;
+use super::lower::{Below, Layers, Lower};
+use super::material::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE};
+use super::scan::{Node, ROOT, Scan};
+use super::signature::{Kind, Signature};
+use crate::system::file;
+use crate::system::signals;
+use crate::system::text::printable;
+use crate::system::tree::{self, Tree};
+
+const BUFFER: usize = 1 << 20;
+
+/// Leaves out of `clone`, which is complete, what `lower` has just so.
+pub fn leave_out(clone: &Tree, lower: &Lower) -> Result<()> {
+    let scan = Scan::of(clone, &|| Ok(signals::check()?))?;
+    let mut comparison = Comparison::new(clone, &scan, lower);
+    for index in scan.depth_first() {
+        let compared = comparison.compare_children(index);
+        compared.with_context(|| {
+            let path = printable(&scan.path(index));
+            format!("comparing /{path} with the layers below")
+        })?;
+    }
+    comparison.conclude();
+    comparison
+        .carry_out()
+        .context("leaving out what did not change")
+}
+
+struct Comparison<'a> {
+    clone: &'a Tree,
+    scan: &'a Scan,
+    lower: &'a Lower,
+    /// Of every entry, whether it is the same below; of directories, with all that is in them.
+    unchanged: Vec<bool>,
+    /// Of every directory, the layers that have it as well, and the time it has there.
+    layers: Vec<Layers>,
+    seconds: Vec<i64>,
+    /// Of every directory that the layers have as well, whether it hides what they have in it.
+    hides: Vec<bool>,
+}
+
+impl<'a> Comparison<'a> {
+    fn new(clone: &'a Tree, scan: &'a Scan, lower: &'a Lower) -> Self {
+        let count = scan.nodes().len();
+        let mut layers = vec![Layers::new(); count];
+        layers[ROOT] = lower.root();
+        Self {
+            clone,
+            scan,
+            lower,
+            unchanged: vec![false; count],
+            layers,
+            seconds: vec![0; count],
+            hides: vec![false; count],
+        }
+    }
+
+    /// Compares what is in a directory, each by itself.
+    fn compare_children(&mut self, index: usize) -> Result<()> {
+        let children: Vec<usize> = self.scan.children(index).collect();
+        let layers = std::mem::take(&mut self.layers[index]);
+        if self.scan.node(index).kind() != Kind::Directory {
+            return Ok(());
+        }
+        if layers.is_empty() {
+            for child in children {
+                self.unchanged[child] = self.scan.node(child).kind() == Kind::Whiteout;
+            }
+            return Ok(());
+        }
+        let path = self.scan.path(index);
+        let merged = self.lower.directory(&layers, &path)?;
+        let directory = self.clone.directory(&path)?;
+        for &child in &children {
+            signals::check()?;
+            let (node, name) = (self.scan.node(child), self.scan.name(child));
+            let below = merged.look(name)?;
+            self.unchanged[child] = match &below {
+                None => node.kind() == Kind::Whiteout,
+                Some(below) => is_same(directory.as_fd(), node, name, below)?,
+            };
+            if let Some(below) = below {
+                self.seconds[child] = below.signature.modified.seconds().unwrap_or(0);
+                self.layers[child] = below.layers;
+            }
+        }
+        let opaque = file::attribute(directory.as_fd(), OPAQUE_ATTRIBUTE)?;
+        self.hides[index] = self.hides[self.scan.parent(index)] || opaque.is_some();
+        if self.hides[index] {
+            let names = children.iter().map(|child| self.scan.name(*child));
+            self.unchanged[index] &= !merged.shows_more_than(&names.collect())?;
+        }
+        Ok(())
+    }
+
+    /// Names of one inode have changed together; a directory has with anything in it.
+    fn conclude(&mut self) {
+        let linked = |index: &usize| self.scan.node(*index).has_other_links();
+        let linked: Vec<usize> = self.scan.entries().filter(linked).collect();
+        let mut changed = HashSet::new();
+        for &index in &linked {
+            if !self.unchanged[index] {
+                changed.insert(self.scan.node(index).signature.inode);
+            }
+        }
+        for index in linked {
+            self.unchanged[index] &= !changed.contains(&self.scan.node(index).signature.inode);
+        }
+        for index in self.scan.entries().rev() {
+            let parent = self.scan.parent(index);
+            self.unchanged[parent] &= self.unchanged[index];
+        }
+    }
+
+    /// Whether the clone is the same without an entry: a whiteout is needless in a directory that hides all that is
+    /// below, and what did not change is where that shows.
+    fn is_needless(&self, index: usize) -> bool {
+        let is_hidden = self.hides[self.scan.parent(index)];
+        let is_whiteout = self.scan.node(index).kind() == Kind::Whiteout;
+        if is_hidden {
+            is_whiteout
+        } else {
+            self.unchanged[index]
+        }
+    }
+
+    /// Removes what is needless. An unchanged directory that has to stay gets the time that it has below.
+    fn carry_out(&self) -> io::Result<()> {
+        let mut gone = vec![false; self.unchanged.len()];
+        for index in self.scan.entries() {
+            gone[index] = gone[self.scan.parent(index)] || self.is_needless(index);
+        }
+        let mut times = HashMap::new();
+        for index in self.scan.entries().rev() {
+            let parent = self.scan.parent(index);
+            let node = self.scan.node(index);
+            if gone[index] {
+                self.remove(index, parent)?;
+                times.entry(parent).or_insert(self.time_of(parent));
+            } else if self.unchanged[index] && node.kind() == Kind::Directory {
+                times.insert(index, self.seconds[index]);
+            }
+        }
+        times.retain(|index, _| !gone[*index] && *index != ROOT);
+        for (index, seconds) in times {
+            let directory = self.clone.directory(&self.scan.path(index))?;
+            set_time(&directory, seconds)?;
+        }
+        Ok(())
+    }
+
+    fn time_of(&self, index: usize) -> i64 {
+        self.scan
+            .node(index)
+            .signature
+            .modified
+            .seconds()
+            .unwrap_or(0)
+    }
+
+    fn remove(&self, index: usize, parent: usize) -> io::Result<()> {
+        let directory = self.clone.directory(&self.scan.path(parent))?;
+        let flags = match self.scan.node(index).kind() {
+            Kind::Directory => AtFlags::REMOVEDIR,
+            _ => AtFlags::empty(),
+        };
+        Ok(unlinkat(
+            &directory,
+            OsStr::from_bytes(self.scan.name(index)),
+            flags,
+        )?)
+    }
+}
+
+/// Whether the entry `node` of `directory` is the same `below`, by itself.
+fn is_same(
+    directory: BorrowedFd<'_>,
+    node: &Node,
+    name: &[u8],
+    below: &Below<'_>,
+) -> io::Result<bool> {
+    let (here, there) = (&node.signature, &below.signature);
+    if !have_same_attributes(here, there) {
+        return Ok(false);
+    }
+    let capability = |parent| file::attribute_at(parent, name, CAPABILITY_ATTRIBUTE);
+    if capability(directory)? != capability(below.parent)? {
+        return Ok(false);
+    }
+    match node.kind() {
+        Kind::Directory => Ok(true),
+        _ if !have_same_time_and_size(here, there) => Ok(false),
+        Kind::File => have_same_content(directory, below.parent, name),
+        Kind::Symlink => {
+            let target = |parent| readlinkat(parent, OsStr::from_bytes(name), Vec::new());
+            Ok(target(directory)? == target(below.parent)?)
+        }
+        Kind::Special | Kind::Whiteout => Ok(true),
+    }
+}
+
+fn have_same_attributes(here: &Signature, there: &Signature) -> bool {
+    let attributes = |signature: &Signature| {
+        let Signature { owner, group, .. } = *signature;
+        (signature.mode(), owner, group, signature.node())
+    };
+    attributes(here) == attributes(there)
+}
+
+/// The clone has whole seconds: a time below with a fraction tells nothing about it.
+fn have_same_time_and_size(here: &Signature, there: &Signature) -> bool {
+    here.modified == there.modified && here.size() == there.size()
+}
+
+fn have_same_content(one: BorrowedFd<'_>, other: BorrowedFd<'_>, name: &[u8]) -> io::Result<bool> {
+    let open = |parent| -> io::Result<_> {
+        let file = File::from(tree::open_at(parent, name, |_| true)?);
+        Ok(BufReader::with_capacity(BUFFER, file))
+    };
+    let (mut one, mut other) = (open(one)?, open(other)?);
+    loop {
+        signals::check().map_err(io::Error::other)?;
+        let (here, there) = (one.fill_buf()?, other.fill_buf()?);
+        let count = here.len().min(there.len());
+        if count == 0 {
+            return Ok(here.len() == there.len());
+        }
+        if here[..count] != there[..count] {
+            return Ok(false);
+        }
+        one.consume(count);
+        other.consume(count);
+    }
+}
