@@ -148,7 +148,12 @@ mod tests {
         assert_eq!(overlay.upper, PathBuf::from("/u"));
         assert_eq!(overlay.lower, [PathBuf::from("/a"), PathBuf::from("/b")]);
         assert_eq!(overlay.flags, ["index=off"]);
-        let options = ["redirect_dir=on", "workdir=/w", "upperdir=/u"];
+        let options = [
+            "redirect_dir=on",
+            "workdir=/w",
+            "upperdir=/u",
+            "lowerdir=/a",
+        ];
         let overlay = OverlayMount::of(&[mount("overlay", &options)]).unwrap();
         assert_eq!(overlay.flags, ["redirect_dir=on"]);
         assert_eq!(OverlayMount::of(&[mount("fuse3.overlay", &options)]), None);

@@ -149,6 +149,9 @@ fn wanted(path: &[u8], inode: &Inode, first: Option<&[u8]>) -> ReadEntry {
     if let Some(first) = first {
         entry.kind = b'1';
         entry.link = first.to_vec();
+        if let Kind::File { capability, .. } = &inode.kind {
+            entry.capability.clone_from(capability);
+        }
         return entry;
     }
     match &inode.kind {
