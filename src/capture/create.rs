@@ -53,15 +53,11 @@ pub fn make_file(
 ) -> Result<()> {
     let file = put_content(parent, name, &material.content, memory)?;
     rustix::fs::ftruncate(&file, material.size)?;
-    let is_new = !matches!(material.content, Content::Patch { .. });
+    // This takes from a file what capability it had (capabilities(7)).
     fchown(&file, Some(uid(signature)), Some(gid(signature)))?;
     fchmod(&file, Mode::from_raw_mode(signature.permissions()))?;
-    match &material.capability {
-        Some(capability) => {
-            file::set_attribute(file.as_fd(), CAPABILITY_ATTRIBUTE, capability)?;
-        }
-        None if is_new => {}
-        None => file::remove_attribute(file.as_fd(), CAPABILITY_ATTRIBUTE)?,
+    if let Some(capability) = &material.capability {
+        file::set_attribute(file.as_fd(), CAPABILITY_ATTRIBUTE, capability)?;
     }
     Ok(futimens(&file, &times(signature))?)
 }

@@ -25,8 +25,8 @@ pub struct Content {
     /// With the length of the name.
     entries: Vec<(usize, Signature)>,
     pub unrepresentable: usize,
-    /// The clock just before reading.
-    pub read_at: Moment,
+    /// The clock just before reading; `None` if it was not the directory that was looked at, or not read to its end.
+    pub read_at: Option<Moment>,
 }
 
 impl Content {
@@ -35,7 +35,7 @@ impl Content {
             names: Vec::new(),
             entries: Vec::new(),
             unrepresentable: 0,
-            read_at: Moment::stamped_now(),
+            read_at: None,
         }
     }
 
@@ -49,9 +49,10 @@ impl Content {
     }
 }
 
-pub fn read(tree: &Tree, path: &[u8], check: &Check) -> Result<Content> {
+/// Reads the directory `path`, which looked like `signature` when it was found.
+pub fn read(tree: &Tree, path: &[u8], signature: &Signature, check: &Check) -> Result<Content> {
     check()?;
-    match read_content(tree, path) {
+    match read_content(tree, path, signature) {
         Ok(content) => Ok(content),
         Err(error) if has_vanished(&error) => Ok(Content::empty()),
         Err(error) => Err(explain(error, path)),
@@ -69,9 +70,10 @@ pub fn explain(error: io::Error, path: &[u8]) -> anyhow::Error {
     anyhow::Error::from(error).context(format!("reading directory /{}", printable(path)))
 }
 
-fn read_content(tree: &Tree, path: &[u8]) -> io::Result<Content> {
+fn read_content(tree: &Tree, path: &[u8], signature: &Signature) -> io::Result<Content> {
     let mut content = Content::empty();
     let directory = tree.directory(path)?;
+    let read_at = still_is(directory.as_fd(), signature)?.then(Moment::stamped_now);
     tree::for_each_name(directory.as_fd(), |name| {
         if name.starts_with(WHITEOUT_PREFIX) {
             content.unrepresentable += 1;
@@ -83,7 +85,14 @@ fn read_content(tree: &Tree, path: &[u8]) -> io::Result<Content> {
         }
         Ok(())
     })?;
+    content.read_at = read_at;
     Ok(content)
+}
+
+/// Whether an open directory looks like `signature`: another may have taken its place, and give it back.
+pub fn still_is(directory: BorrowedFd<'_>, signature: &Signature) -> io::Result<bool> {
+    let now = Signature::of(&tree::stat(directory)?);
+    Ok(now.is_some_and(|now| now.agrees_with(signature)))
 }
 
 /// What an entry looks like; `None` if it has vanished or is a socket.

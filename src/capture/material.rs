@@ -7,11 +7,10 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use rustix::io::Errno;
+use rustix::fs::Statx;
 
 use super::difference;
 use super::directory::has_vanished;
@@ -169,7 +168,10 @@ impl<'tree> Reader<'tree> {
                 let file = self.open_checked(node, name)?;
                 self.file_material(&file, node.signature.size(), copy, check)?
             }
-            Kind::Symlink => self.symlink_material(name)?,
+            Kind::Symlink => Material::Symlink {
+                target: tree::link_target(self.handle_checked(node, name)?.as_fd())?,
+                capability: self.capability(name)?,
+            },
             Kind::Whiteout => Material::Whiteout,
             Kind::Special => Material::Special {
                 capability: self.capability(name)?,
@@ -194,26 +196,16 @@ impl<'tree> Reader<'tree> {
 
     /// Opens an entry, if it still is the inode that was scanned.
     fn open_checked(&self, node: &Node, name: &[u8]) -> Result<OwnedFd> {
-        let file = tree::open_at(self.parent()?, name, |stat| {
-            Signature::of(stat).is_some_and(|now| {
-                now.identity() == node.signature.identity() && now.kind == node.kind()
-            })
-        });
-        Ok(file?)
+        Ok(tree::open_at(self.parent()?, name, |stat| {
+            is_still(node, stat)
+        })?)
     }
 
-    fn symlink_material(&self, name: &[u8]) -> Result<Material> {
-        let entry = std::ffi::OsStr::from_bytes(name);
-        let target = match rustix::fs::readlinkat(self.parent()?, entry, Vec::new()) {
-            Ok(target) => target.into_bytes(),
-            // It is no link any more.
-            Err(Errno::INVAL) => return Err(io::Error::from(Errno::NOENT).into()),
-            Err(error) => return Err(io::Error::from(error).into()),
-        };
-        Ok(Material::Symlink {
-            target,
-            capability: self.capability(name)?,
-        })
+    /// The same for what cannot be opened.
+    fn handle_checked(&self, node: &Node, name: &[u8]) -> Result<OwnedFd> {
+        Ok(tree::handle_at(self.parent()?, name, |stat| {
+            is_still(node, stat)
+        })?)
     }
 
     /// That of an entry which cannot be opened.
@@ -326,6 +318,12 @@ impl<'tree> Reader<'tree> {
         }
         Ok(())
     }
+}
+
+/// Whether it is the inode that was scanned, whatever has become of its attributes.
+fn is_still(node: &Node, stat: &Statx) -> bool {
+    let now = Signature::of(stat);
+    now.is_some_and(|now| now.identity() == node.signature.identity() && now.kind == node.kind())
 }
 
 fn length(data: &[Segment]) -> u64 {

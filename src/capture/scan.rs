@@ -179,7 +179,10 @@ impl Scan {
                 let contents = workers::map(part.len(), DIRECTORIES_AT_ONCE, |range| {
                     let directories = part[range].iter();
                     directories
-                        .map(|index| directory::read(tree, &self.path(*index), check))
+                        .map(|index| {
+                            let signature = &self.node(*index).signature;
+                            directory::read(tree, &self.path(*index), signature, check)
+                        })
                         .collect::<Result<Vec<_>>>()
                 })?;
                 for (&parent, content) in part.iter().zip(contents.iter().flatten()) {
@@ -207,8 +210,14 @@ impl Scan {
         Ok(())
     }
 
-    /// Takes note that the names in a directory were read.
-    pub(super) fn list(&mut self, directory: usize, unrepresentable: usize, read_at: Moment) {
+    /// Takes note that the names in a directory were read; without a time, not in such a way that its change time could vouch
+    /// for them.
+    pub(super) fn list(
+        &mut self,
+        directory: usize,
+        unrepresentable: usize,
+        read_at: Option<Moment>,
+    ) {
         self.unrepresentable.remove(&directory);
         if unrepresentable > 0 {
             self.unrepresentable.insert(directory, unrepresentable);
@@ -217,7 +226,8 @@ impl Scan {
         let changed = node.signature.changed;
         node.is_listed = self
             .grain
-            .is_some_and(|grain| grain.separates(changed, read_at));
+            .zip(read_at)
+            .is_some_and(|(grain, read_at)| grain.separates(changed, read_at));
     }
 
     pub(super) fn is_listed(&self, directory: usize) -> bool {

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::{Context, Result};
 
-use super::directory::{WHITEOUT_PREFIX, explain, has_vanished, look_at, root_signature};
+use super::directory::{WHITEOUT_PREFIX, explain, has_vanished, look_at, root_signature, still_is};
 use super::scan::{Check, ROOT, Scan};
 use super::signature::{Kind, Signature};
 use super::workers;
@@ -147,7 +147,7 @@ impl Scan {
         let mut listing = Listing {
             new: Vec::new(),
             unrepresentable: 0,
-            read_at: Moment::stamped_now(),
+            read_at: None,
         };
         let Some(open) = self.open(tree, directory)? else {
             return Ok(listing);
@@ -159,6 +159,8 @@ impl Scan {
     }
 
     fn list_into(&self, open: &OwnedFd, directory: usize, listing: &mut Listing) -> io::Result<()> {
+        let signature = &self.node(directory).signature;
+        let read_at = still_is(open.as_fd(), signature)?.then(Moment::stamped_now);
         // The one that was read first is last. Mostly the order is what it was.
         let mut expected: Vec<usize> = self.children(directory).collect();
         let mut strangers: HashSet<Box<[u8]>> = HashSet::new();
@@ -182,6 +184,7 @@ impl Scan {
                 listing.new.push((name, signature));
             }
         }
+        listing.read_at = read_at;
         Ok(())
     }
 }
@@ -190,5 +193,5 @@ impl Scan {
 struct Listing {
     new: Vec<(Box<[u8]>, Signature)>,
     unrepresentable: usize,
-    read_at: Moment,
+    read_at: Option<Moment>,
 }

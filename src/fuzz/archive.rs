@@ -136,6 +136,16 @@ fn mode(inode: &Inode) -> u32 {
     }
 }
 
+/// Later times are in no clone.
+fn modified(inode: &Inode) -> u64 {
+    const LATEST: u64 = i64::MAX.unsigned_abs() / 1_000_000_000;
+    if inode.modified > LATEST {
+        0
+    } else {
+        inode.modified
+    }
+}
+
 /// The entry of an inode's first name, or of a further one.
 fn wanted(path: &[u8], inode: &Inode, first: Option<&[u8]>) -> ReadEntry {
     let mut entry = ReadEntry {
@@ -143,7 +153,7 @@ fn wanted(path: &[u8], inode: &Inode, first: Option<&[u8]>) -> ReadEntry {
         mode: mode(inode),
         owner: inode.owner,
         group: inode.group,
-        modified: inode.modified,
+        modified: modified(inode),
         ..ReadEntry::whiteout(path)
     };
     if let Some(first) = first {

@@ -87,6 +87,28 @@ pub fn stat(file: BorrowedFd<'_>) -> io::Result<Statx> {
     Ok(rustix::fs::statx(file, c"", AtFlags::EMPTY_PATH, WANTED)?)
 }
 
+/// The target of the symbolic link that `handle` is on.
+pub fn link_target(handle: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
+    Ok(rustix::fs::readlinkat(handle, c"", Vec::new())?.into_bytes())
+}
+
+/// A handle on `name`, of whatever kind, if `accepts` takes its attributes: it is not opened (open(2), `O_PATH`).
+pub fn handle_at(
+    directory: BorrowedFd<'_>,
+    name: &[u8],
+    accepts: impl Fn(&Statx) -> bool,
+) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let name = OsStr::from_bytes(name);
+    // Of the last component NOFOLLOW makes a handle; in a name there is no other.
+    let resolve = BENEATH.difference(ResolveFlags::NO_SYMLINKS);
+    let handle = rustix::fs::openat2(directory, name, flags, Mode::empty(), resolve)?;
+    if !accepts(&stat(handle.as_fd())?) {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    Ok(handle)
+}
+
 /// Opens the regular file or directory `name` for reading, if `accepts` takes its attributes; what else it may have become
 /// by now is not opened (a device might act on that), and counts as absent.
 pub fn open_at(
@@ -94,14 +116,10 @@ pub fn open_at(
     name: &[u8],
     accepts: impl Fn(&Statx) -> bool,
 ) -> io::Result<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let name = OsStr::from_bytes(name);
-    let handle = rustix::fs::openat2(directory, name, flags, Mode::empty(), BENEATH)?;
-    let attributes = stat(handle.as_fd())?;
-    let kind = FileType::from_raw_mode(attributes.stx_mode.into());
-    if !matches!(kind, FileType::RegularFile | FileType::Directory) || !accepts(&attributes) {
-        return Err(io::ErrorKind::NotFound.into());
-    }
+    let handle = handle_at(directory, name, |attributes| {
+        let kind = FileType::from_raw_mode(attributes.stx_mode.into());
+        matches!(kind, FileType::RegularFile | FileType::Directory) && accepts(attributes)
+    })?;
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOATIME | OFlags::CLOEXEC;
     let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
     Ok(rustix::fs::openat(CWD, path, flags, Mode::empty())?)

@@ -36,7 +36,9 @@ impl View {
         };
         let archive = daemon.run_folder().join(daemon.unique("archive.tar"));
         let path = archive.display().to_string();
-        daemon.ctr().run(&["images", "export", &path, reference])?;
+        // The importer guesses the layers' types where it finds Docker's own manifest, and has no processor for some of them.
+        let words = ["images", "export", "--skip-manifest-json", &path, reference];
+        daemon.ctr().run(&words)?;
         ctr.run(&["images", "import", &path])?;
         std::fs::remove_file(&archive)?;
         Self::mounted(daemon, ctr, reference)
