@@ -45,7 +45,10 @@ fn base_layers_are_kept(archive: Archive) -> Result {
         freezeframe.commit(&container, IMAGE, &flags)?.succeeded()?;
         assert_eq!(layers(&daemon.ctr().manifest(IMAGE)?)[..3], base);
         let view = View::snapshot(&daemon, IMAGE)?.tree()?;
-        view.assert_same(&View::unpacked(&daemon, IMAGE)?.tree()?, format);
+        // containerd 1.6 cannot unpack what has Docker's type for zstd, stock's images no more than ours.
+        if format == "oci" {
+            view.assert_same(&View::unpacked(&daemon, IMAGE)?.tree()?, format);
+        }
     }
     assert_runs(&daemon)
 }

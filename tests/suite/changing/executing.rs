@@ -5,7 +5,7 @@ use harness::{Container, Daemon, Result, View};
 
 const WORK: &str = "echo made >/srv/made-$$; mv /srv/made-$$ /srv/moved; cat /srv/moved";
 
-/// Whether it ran; a container that is frozen takes none, as a paused one.
+/// Whether it ran; a container that is frozen takes none, as a paused one. By the time that is said it may run again.
 fn execute(container: &Container) -> Result<bool> {
     let outcome = container.exec(&["sh", "-ec", WORK])?;
     if outcome.status.success() {
@@ -14,7 +14,6 @@ fn execute(container: &Container) -> Result<bool> {
     }
     let said = outcome.error_text();
     assert!(said.contains("paused"), "{said}");
-    assert!(container.freezer()?.is_frozen(), "{said}");
     Ok(false)
 }
 
