@@ -82,8 +82,15 @@ fn a_removed_image_leaves_nothing() -> Result {
             .filter(|line| line.starts_with(kind))
             .count()
     };
-    let counts = ["+ image", "+ blob", "+ overlayfs snapshot", "+ "].map(came);
-    assert_eq!(counts, [1, 3, 1, 5], "{with_image:?}");
+    let counts = [
+        "+ image",
+        "+ blob",
+        "+ overlayfs snapshot",
+        "+ folder",
+        "+ ",
+    ]
+    .map(came);
+    assert_eq!(counts, [1, 3, 1, 1, 6], "{with_image:?}");
     daemon.nerdctl()?.run(&["rmi", IMAGE])?;
     before.assert_unchanged(&harness::Leftovers::now(&container)?);
     Ok(())

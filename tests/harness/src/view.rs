@@ -21,6 +21,8 @@ pub struct View {
     ctr: Ctr,
     key: String,
     path: PathBuf,
+    /// An image that is there for the view alone.
+    imported: Option<String>,
 }
 
 impl View {
@@ -36,12 +38,23 @@ impl View {
         };
         let archive = daemon.run_folder().join(daemon.unique("archive.tar"));
         let path = archive.display().to_string();
-        // The importer guesses the layers' types where it finds Docker's own manifest, and has no processor for some of them.
-        let words = ["images", "export", "--skip-manifest-json", &path, reference];
-        daemon.ctr().run(&words)?;
+        // Where it finds Docker's own manifest, the importer guesses the layers' types, and has no processor for some that it
+        // takes OCI's for. Without it, it unpacks no image of Docker's types.
+        let kind = &daemon.ctr().manifest(reference)?["mediaType"];
+        let is_oci = kind.as_str().is_some_and(|kind| kind.contains(".oci."));
+        let flags: &[&str] = if is_oci {
+            &["--skip-manifest-json"]
+        } else {
+            &[]
+        };
+        daemon
+            .ctr()
+            .run(&[&["images", "export"], flags, &[&path, reference]].concat())?;
         ctr.run(&["images", "import", &path])?;
         std::fs::remove_file(&archive)?;
-        Self::mounted(daemon, ctr, reference)
+        let mut view = Self::mounted(daemon, ctr, reference)?;
+        view.imported = Some(reference.to_owned());
+        Ok(view)
     }
 
     fn mounted(daemon: &Daemon, ctr: Ctr, reference: &str) -> Result<Self> {
@@ -53,7 +66,12 @@ impl View {
         // ctr prints the command line that mounts it.
         let line = ctr.run(&["snapshots", "mounts", &path.display().to_string(), &key])?;
         outcome(Command::new("sh").args(["-ec", &format!("{line},ro")]))?.succeeded()?;
-        Ok(Self { ctr, key, path })
+        Ok(Self {
+            ctr,
+            key,
+            path,
+            imported: None,
+        })
     }
 
     pub fn path(&self) -> &Path {
@@ -72,7 +90,11 @@ impl View {
 
     fn undo(&self) -> Result {
         unmount_soon(&self.path)?;
-        self.ctr.run(&["snapshots", "rm", &self.key]).map(drop)
+        self.ctr.run(&["snapshots", "rm", &self.key])?;
+        if let Some(image) = &self.imported {
+            self.ctr.run(&["images", "rm", "--sync", image])?;
+        }
+        Ok(())
     }
 }
 

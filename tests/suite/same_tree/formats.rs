@@ -52,8 +52,11 @@ fn check(container: &Container, flags: &[&str], types: &[&str; 3], earlier: &str
     check_layer(daemon, &commit, &manifest)?;
     check_config(daemon, &commit, earlier)?;
     check_labels(daemon, &commit, types[0])?;
-    let (ours, unpacked) = (View::snapshot(daemon, OURS)?, View::unpacked(daemon, OURS)?);
-    ours.tree()?.assert_same(&unpacked.tree()?, types[2]);
+    // containerd 1.6 cannot unpack what has Docker's type for zstd, stock's images no more than ours.
+    if *types != DOCKER_ZSTD {
+        let (ours, unpacked) = (View::snapshot(daemon, OURS)?, View::unpacked(daemon, OURS)?);
+        ours.tree()?.assert_same(&unpacked.tree()?, types[2]);
+    }
     Ok(())
 }
 
