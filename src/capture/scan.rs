@@ -230,6 +230,11 @@ impl Scan {
             .is_some_and(|(grain, read_at)| grain.separates(changed, read_at));
     }
 
+    /// Has the names in a directory read again, whatever its change time says.
+    pub(super) fn doubt_names(&mut self, directory: usize) {
+        self.nodes[directory].is_listed = false;
+    }
+
     pub(super) fn is_listed(&self, directory: usize) -> bool {
         self.nodes[directory].is_listed
     }

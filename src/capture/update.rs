@@ -19,7 +19,7 @@ use crate::system::text::printable;
 use crate::system::tree::{self, Tree};
 
 /// Entries that one thread asks about before it takes more.
-const ENTRIES_AT_ONCE: usize = 1024;
+pub const ENTRIES_AT_ONCE: usize = 1024;
 
 /// What is not as it was.
 #[derive(Default)]
@@ -70,7 +70,11 @@ impl Scan {
                     }
                     self.look(index, signature);
                 }
-                Finding::Gone(index) => changes.gone.extend(self.remove(index)),
+                Finding::Gone(index) => {
+                    changes.gone.extend(self.remove(index));
+                    // It may only have been out of reach: a directory above was away for a moment.
+                    self.doubt_names(self.parent(index));
+                }
             }
         }
         // What was found different was found gone as well where its directory is gone.

@@ -3,18 +3,21 @@
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use harness::{FileSystem, wait_until};
 
 use super::on_all;
 use crate::capture::tests::place::{Place, disk};
+use crate::capture::update::ENTRIES_AT_ONCE;
 
 const BOUND: Duration = Duration::from_secs(20);
 /// So large that it is staged, in several pieces.
 const LARGE: usize = 64 << 20;
 const BLOCK: usize = 1 << 20;
+/// So many that they are looked at in many pieces.
+const MANY: usize = 10 * ENTRIES_AT_ONCE;
 const PAUSE: Duration = Duration::from_micros(100);
 
 /// btrfs gives no number twice.
@@ -55,6 +58,36 @@ fn make_again_with_its_number(path: &Path, text: &str) {
     .unwrap();
     let file = File::options().write(true).open(path).unwrap();
     file.set_modified(old.modified().unwrap()).unwrap();
+}
+
+/// The directory itself stays as it is, so its change time goes on to vouch for the names in it.
+#[test]
+fn what_is_in_a_directory_whose_parent_is_away_while_it_is_looked_at_is_in_the_clone() {
+    on_all(|file_system| {
+        let disk = disk(file_system);
+        let place = Place::on(&disk);
+        let (top, away) = (place.path("top"), place.make_folder("outside").join("top"));
+        fs::create_dir_all(top.join("folder")).unwrap();
+        for index in 0..MANY {
+            fs::write(top.join("folder").join(index.to_string()), "").unwrap();
+        }
+        place.let_all_grow_old();
+        let source = place.tree();
+        let (mut clone, scan) = place.begin(&source, &[]);
+        clone.copy_scanned(scan).unwrap();
+        // The last one is asked when most has been looked at, and the folder before all that is in it.
+        let asked = AtomicUsize::new(0);
+        let (from, to) = (top.clone(), away.clone());
+        let move_away = move || {
+            if asked.fetch_add(1, Ordering::Relaxed) == MANY / ENTRIES_AT_ONCE {
+                fs::rename(&from, &to)?;
+            }
+            Ok(())
+        };
+        clone.update(&move_away).unwrap();
+        fs::rename(&away, &top).unwrap();
+        place.finish(clone, &[]);
+    });
 }
 
 #[test]
