@@ -11,6 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, ResolveFlags, Statx, StatxFlags};
+use rustix::io::Errno;
 
 const BENEATH: ResolveFlags = ResolveFlags::BENEATH
     .union(ResolveFlags::NO_SYMLINKS)
@@ -19,6 +20,8 @@ const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
+/// Of a path that is moved out of the tree: each try meets another move only if that comes at the same moment.
+const MOST_TRIES: usize = 100;
 /// What getdents64(2) may return at once, in bytes.
 const LISTING: usize = 64 << 10;
 /// What makes an inode distinguishable from its own past: see `capture::signature`.
@@ -43,15 +46,22 @@ impl Tree {
     /// Opens the directory `path` beneath the root; the empty path is the root itself.
     pub fn directory(&self, path: &[u8]) -> io::Result<OwnedFd> {
         let path = if path.is_empty() { b"." } else { path };
-        let flags = DIRECTORY | OFlags::NOATIME;
-        Ok(rustix::fs::openat2(
-            &self.root,
-            OsStr::from_bytes(path),
-            flags,
-            Mode::empty(),
-            BENEATH,
-        )?)
+        open_beneath(self.root(), path, DIRECTORY | OFlags::NOATIME, BENEATH)
     }
+}
+
+/// A path that is moved out of the tree while it is resolved gives the same error as a mount, which stays.
+fn open_beneath(
+    directory: BorrowedFd<'_>,
+    path: &[u8],
+    flags: OFlags,
+    resolve: ResolveFlags,
+) -> io::Result<OwnedFd> {
+    let path = OsStr::from_bytes(path);
+    let open = || rustix::fs::openat2(directory, path, flags, Mode::empty(), resolve);
+    let mut tries = (0..MOST_TRIES).map(|_| open());
+    let opened = tries.find(|opened| !matches!(opened, Err(Errno::XDEV)));
+    Ok(opened.unwrap_or(Err(Errno::XDEV))?)
 }
 
 /// Visits the names in a directory, but for `.` and `..`, in the order in which the file system has them.
@@ -99,10 +109,9 @@ pub fn handle_at(
     accepts: impl Fn(&Statx) -> bool,
 ) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let name = OsStr::from_bytes(name);
     // Of the last component NOFOLLOW makes a handle; in a name there is no other.
     let resolve = BENEATH.difference(ResolveFlags::NO_SYMLINKS);
-    let handle = rustix::fs::openat2(directory, name, flags, Mode::empty(), resolve)?;
+    let handle = open_beneath(directory, name, flags, resolve)?;
     if !accepts(&stat(handle.as_fd())?) {
         return Err(io::ErrorKind::NotFound.into());
     }
@@ -123,4 +132,38 @@ pub fn open_at(
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOATIME | OFlags::CLOEXEC;
     let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
     Ok(rustix::fs::openat(CWD, path, flags, Mode::empty())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::system::process::unique_name;
+
+    const OPENS: usize = 100_000;
+
+    #[test]
+    fn a_path_that_is_moved_out_while_it_is_resolved_is_there_or_absent() {
+        let folder = std::env::temp_dir().join(format!("freezeframe-{}", unique_name()));
+        let (inside, outside) = (folder.join("tree/top"), folder.join("outside"));
+        fs::create_dir_all(inside.join("a/b/c")).unwrap();
+        let tree = Tree::open(&folder.join("tree")).unwrap();
+        let is_over = AtomicBool::new(false);
+        let unexpected = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    fs::rename(&inside, &outside).unwrap();
+                    fs::rename(&outside, &inside).unwrap();
+                }
+            });
+            let mut errors = (0..OPENS).filter_map(|_| tree.directory(b"top/a/b/c").err());
+            let unexpected = errors.find(|error| error.kind() != io::ErrorKind::NotFound);
+            is_over.store(true, Ordering::Relaxed);
+            unexpected
+        });
+        fs::remove_dir_all(&folder).unwrap();
+        assert!(unexpected.is_none(), "{unexpected:?}");
+    }
 }
