@@ -35,7 +35,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::containerd::{Containerd, OverlayMount, Task};
-use crate::freeze::{Freezer, Frozen, HOLD_BOUND};
+use crate::freeze::{Freezer, Frozen, HOLD_BOUND, Stuck};
 use crate::plan::Subject;
 use crate::settings::Reserve;
 use crate::stages::Stages;
@@ -55,6 +55,8 @@ const SHORT_PASS: Duration = Duration::from_millis(150);
 const MOST_TRIES: usize = 20;
 /// Freezes that end because they last too long.
 const MOST_LONG_FREEZES: usize = 3;
+/// Freezes that do not come about because a process is stuck: a pass in between waits for a long write to end.
+const MOST_STUCK_FREEZES: usize = 3;
 /// Passes under `--pause=false`.
 const MOST_ROLLING_PASSES: usize = 10;
 
@@ -95,8 +97,23 @@ struct Tally {
     bytes_compared_frozen: u64,
     unstable: usize,
     too_long: usize,
+    stuck: usize,
     /// The shortest freeze that would have done.
     needed: Option<Duration>,
+}
+
+impl Tally {
+    /// Whether a freeze that failed may be tried again.
+    fn unless_stuck(&mut self, error: anyhow::Error) -> Result<Option<Delta>> {
+        if let Some(stuck) = error.downcast_ref::<Stuck>() {
+            self.frozen += stuck.waited;
+            self.stuck += 1;
+            if self.stuck < MOST_STUCK_FREEZES {
+                return Ok(None);
+            }
+        }
+        Err(error)
+    }
 }
 
 impl Capture<'_> {
@@ -214,8 +231,10 @@ impl Capture<'_> {
     ) -> Result<Option<Delta>> {
         clone.prepare_delta();
         let hold = self.max_pause.unwrap_or(HOLD_BOUND);
-        let Some(frozen) = freezer.freeze(hold, || self.still_runs(pid))? else {
-            return Ok(None);
+        let frozen = match freezer.freeze(hold, || self.still_runs(pid)) {
+            Err(error) => return tally.unless_stuck(error),
+            Ok(None) => return Ok(None),
+            Ok(Some(frozen)) => frozen,
         };
         let delta = read_frozen(clone, freezer, &frozen);
         let was_held = frozen.holds();

@@ -3,6 +3,7 @@
 //! Version 1: `freezer.state` (kernel: cgroup-v1/freezer-subsystem.rst). Version 2: `cgroup.freeze` asks and
 //! `cgroup.events` answers (cgroup-v2.rst), since a task that is stuck in the kernel is not frozen yet.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -51,6 +52,26 @@ pub struct Cgroup {
     pub directory: PathBuf,
 }
 
+/// A process did not freeze: it is in a call that nothing interrupts, for as long as that lasts.
+#[derive(Debug)]
+pub struct Stuck {
+    cgroup: PathBuf,
+    /// For so long the others may have been frozen.
+    pub waited: Duration,
+}
+
+impl fmt::Display for Stuck {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "the processes of cgroup {} did not freeze in time: one is stuck in the kernel; try again, or use --pause=false",
+            self.cgroup.display()
+        )
+    }
+}
+
+impl std::error::Error for Stuck {}
+
 impl Cgroup {
     /// The cgroup of the container whose first process is `pid`: the ancestor of that process's cgroup that the
     /// specification's `cgroupsPath` or the container's ID names, since a systemd inside moves its process further down.
@@ -92,10 +113,10 @@ impl Cgroup {
     /// False, and thawed, where it was we who stood still meanwhile: stopped by somebody, or on a busy machine.
     ///
     /// # Errors
-    /// A process did not freeze; the cgroup is gone.
+    /// `Stuck`; the cgroup is gone.
     pub fn freeze(&self, bound: Duration) -> Result<bool> {
-        let mut looked = Instant::now();
-        let deadline = looked + bound;
+        let began = Instant::now();
+        let (mut looked, deadline) = (began, began + bound);
         // Asked before each write: the watchdog may have thawed by then, and would not do so again.
         while looked <= deadline {
             self.write(match self.version {
@@ -112,10 +133,10 @@ impl Cgroup {
             looked = Instant::now();
         }
         self.thaw()?;
-        bail!(
-            "the processes of cgroup {} did not freeze in time: one is stuck in the kernel; try again, or use --pause=false",
-            self.directory.display()
-        );
+        bail!(Stuck {
+            cgroup: self.directory.clone(),
+            waited: began.elapsed(),
+        });
     }
 
     /// Lets everything run again. A cgroup that is gone has nothing left to thaw.

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 pub use abandoned::clean_up_after_the_dead;
-pub use cgroup::{Cgroup, Version};
+pub use cgroup::{Cgroup, Stuck, Version};
 pub use pause_watch::{Pause, PauseWatch};
 
 use crate::containerd::{Containerd, TaskStatus};

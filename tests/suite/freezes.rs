@@ -78,20 +78,63 @@ fn a_freeze_that_does_not_complete_on_version_2_is_undone_and_told_of() -> Resul
 /// On version 1, whose freezer takes who waits for a frozen disk, but not who waits for a slow one.
 #[test]
 fn a_freeze_that_does_not_complete_on_version_1_is_undone_and_told_of() -> Result {
-    let throttles = Path::new(THROTTLES).join(WRITE_THROTTLE);
-    if !throttles.exists() {
-        let line = "SKIPPED, NOTHING CHECKED: no cgroup version 1 with a throttle of disks\n";
-        std::io::stderr().write_all(line.as_bytes())?;
+    if !has_throttles()? {
         return Ok(());
     }
     let daemon = Daemon::start()?;
     let disk = mount_disk(&daemon)?;
     let container = beside(&daemon, &disk)?;
-    // Were nobody to lift it, what is written would take half a minute.
-    throttle(&container, &disk, 4096)?;
+    write_slowly(&container, &disk)?;
+    expect_undone(&container, || throttle(&container, &disk, 0))
+}
+
+#[test]
+fn a_freeze_that_does_not_complete_is_tried_again() -> Result {
+    if !has_throttles()? {
+        return Ok(());
+    }
+    let daemon = Daemon::start()?;
+    let disk = mount_disk(&daemon)?;
+    let container = beside(&daemon, &disk)?;
+    write_slowly(&container, &disk)?;
+    wait_until("a process that is stuck", BOUND, || {
+        Ok(has_stuck_process(&container)?.then_some(()))
+    })?;
+    let freezer = container.freezer()?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    let committing = freezeframe.start_commit(&container, IMAGE, &[])?;
+    for (what, wanted) in [("a freeze under way", false), ("its end", true)] {
+        wait_until(what, BOUND, || {
+            let state = fs::read_to_string(freezer.folder().join("freezer.state"))?;
+            Ok((state.starts_with("THAWED") == wanted).then_some(()))
+        })?;
+    }
+    throttle(&container, &disk, 0)?;
+    let commit = committing.finish()?.succeeded()?;
+    // What had frozen of it in the first try counts.
+    assert!(commit.frozen_ms() > 500.0, "{}", commit.frozen_ms());
+    assert_eq!(
+        View::snapshot(&daemon, IMAGE)?.read("/srv/plain")?,
+        "changed\n"
+    );
+    Ok(())
+}
+
+fn has_throttles() -> Result<bool> {
+    let has = Path::new(THROTTLES).join(WRITE_THROTTLE).exists();
+    if !has {
+        let line = "SKIPPED, NOTHING CHECKED: no cgroup version 1 with a throttle of disks\n";
+        std::io::stderr().write_all(line.as_bytes())?;
+    }
+    Ok(has)
+}
+
+/// Has a process stuck that, were nobody to lift the throttle, would be so for half a minute.
+fn write_slowly(container: &Container, disk: &Path) -> Result {
+    throttle(container, disk, 4096)?;
     let script = "dd if=/dev/zero of=/slow/file bs=128k count=1 conv=fsync";
     container.spawn(&["sh", "-c", script])?;
-    expect_undone(&container, || throttle(&container, &disk, 0))
+    Ok(())
 }
 
 fn beside<'d>(daemon: &'d Daemon, disk: &Path) -> Result<Container<'d>> {
