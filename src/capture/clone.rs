@@ -18,6 +18,7 @@ use super::replica::Replica;
 use super::scan::{Check, Scan};
 use super::signature::{Kind, Signature};
 use super::staging::{StagedFile, Staging};
+use super::update::Changes;
 use super::work::Work;
 use super::worker::{Worker, is_settled};
 use super::workers;
@@ -134,9 +135,11 @@ impl<'tree> Clone<'tree> {
 
     /// Scans again; returns whether nothing has changed.
     pub(super) fn update(&mut self, check: &Check) -> Result<bool> {
-        let changes = self.scan.update(self.source, check)?;
+        let mut changes = Changes::default();
+        let updated = self.scan.update(self.source, check, &mut changes);
+        // No later scan finds again what this one knows of.
         self.ledger.note(&self.scan, &changes);
-        Ok(changes.is_empty())
+        updated.map(|()| changes.is_empty())
     }
 
     /// Forgets what was read before.

@@ -44,13 +44,16 @@ enum Finding {
 
 impl Scan {
     /// Looks at the tree again; the scan is current when this returns. `check` is asked again and again.
-    pub fn update(&mut self, tree: &Tree, check: &Check) -> Result<Changes> {
-        let mut changes = self.look_at_all(tree, check)?;
+    ///
+    /// # Errors
+    /// The scan may have been made current in part; `changes` are those that it knows of by then.
+    pub fn update(&mut self, tree: &Tree, check: &Check, changes: &mut Changes) -> Result<()> {
+        self.look_at_all(tree, check, changes)?;
         changes.new = self.add_new_names(tree, check)?;
-        Ok(changes)
+        Ok(())
     }
 
-    fn look_at_all(&mut self, tree: &Tree, check: &Check) -> Result<Changes> {
+    fn look_at_all(&mut self, tree: &Tree, check: &Check, changes: &mut Changes) -> Result<()> {
         let count = self.nodes().len();
         let root = root_signature(tree)?;
         let findings = workers::map(count, ENTRIES_AT_ONCE, |range| {
@@ -60,9 +63,10 @@ impl Scan {
         if !root.agrees_with(&self.node(ROOT).signature) {
             self.look(ROOT, root);
         }
-        let mut changes = Changes::default();
         for finding in findings.into_iter().flatten() {
             match finding {
+                // Its directory, which comes before it, is gone; what is there by now has another one.
+                Finding::Different(index, _) if self.node(index).is_gone() => {}
                 Finding::Different(index, signature) => {
                     changes.different.push((index, self.node(index).signature));
                     if signature.kind != Kind::Directory {
@@ -77,11 +81,7 @@ impl Scan {
                 }
             }
         }
-        // What was found different was found gone as well where its directory is gone.
-        changes
-            .different
-            .retain(|(index, _)| !self.node(*index).is_gone());
-        Ok(changes)
+        Ok(())
     }
 
     fn look_at_some(&self, tree: &Tree, range: Range<usize>) -> Result<Vec<Finding>> {
@@ -135,13 +135,13 @@ impl Scan {
         let first = self.nodes().len();
         let mut below = Vec::new();
         for (directory, listing) in directories.into_iter().zip(listings) {
-            self.list(directory, listing.unrepresentable, listing.read_at);
             for (name, signature) in listing.new {
                 let index = self.add(directory, &name, signature)?;
                 if signature.kind == Kind::Directory {
                     below.push(index);
                 }
             }
+            self.list(directory, listing.unrepresentable, listing.read_at);
         }
         self.add_below(tree, below, check)?;
         Ok(first..self.nodes().len())

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use anyhow::{Result, bail};
 use harness::{FileSystem, wait_until};
 
 use super::on_all;
@@ -16,8 +17,9 @@ const BOUND: Duration = Duration::from_secs(20);
 /// So large that it is staged, in several pieces.
 const LARGE: usize = 64 << 20;
 const BLOCK: usize = 1 << 20;
-/// So many that they are looked at in many pieces.
-const MANY: usize = 10 * ENTRIES_AT_ONCE;
+/// So many that they are looked at in many pieces, and their directory before them.
+const LAST_PIECE: usize = 10;
+const MANY: usize = LAST_PIECE * ENTRIES_AT_ONCE;
 const PAUSE: Duration = Duration::from_micros(100);
 
 /// btrfs gives no number twice.
@@ -67,27 +69,79 @@ fn what_is_in_a_directory_whose_parent_is_away_while_it_is_looked_at_is_in_the_c
         let disk = disk(file_system);
         let place = Place::on(&disk);
         let (top, away) = (place.path("top"), place.make_folder("outside").join("top"));
-        fs::create_dir_all(top.join("folder")).unwrap();
-        for index in 0..MANY {
-            fs::write(top.join("folder").join(index.to_string()), "").unwrap();
-        }
+        make_many(&top.join("folder"), "content");
         place.let_all_grow_old();
         let source = place.tree();
         let (mut clone, scan) = place.begin(&source, &[]);
         clone.copy_scanned(scan).unwrap();
-        // The last one is asked when most has been looked at, and the folder before all that is in it.
-        let asked = AtomicUsize::new(0);
         let (from, to) = (top.clone(), away.clone());
-        let move_away = move || {
-            if asked.fetch_add(1, Ordering::Relaxed) == MANY / ENTRIES_AT_ONCE {
-                fs::rename(&from, &to)?;
-            }
-            Ok(())
-        };
-        clone.update(&move_away).unwrap();
+        let updated = clone.update(&at_piece(LAST_PIECE, move || Ok(fs::rename(&from, &to)?)));
+        updated.unwrap();
         fs::rename(&away, &top).unwrap();
         place.finish(clone, &[]);
     });
+}
+
+/// What is looked at last has other contents than what was copied, under the same paths.
+#[test]
+fn what_is_in_a_directory_that_takes_the_place_of_one_that_was_away_is_in_the_clone() {
+    on_all(|file_system| {
+        let disk = disk(file_system);
+        let place = Place::on(&disk);
+        let (top, other) = (place.path("top"), place.make_folder("outside").join("top"));
+        make_many(&top, "one");
+        make_many(&other, "another");
+        place.let_all_grow_old();
+        let source = place.tree();
+        let (mut clone, scan) = place.begin(&source, &[]);
+        clone.copy_scanned(scan).unwrap();
+        fs::rename(&top, other.with_extension("old")).unwrap();
+        let put = at_piece(LAST_PIECE, move || Ok(fs::rename(&other, &top)?));
+        clone.update(&put).unwrap();
+        place.finish(clone, &[]);
+    });
+}
+
+/// As it is when a freeze has lasted too long.
+#[test]
+fn what_a_scan_has_seen_that_came_to_no_end_is_in_the_clone() {
+    on_all(|file_system| {
+        let disk = disk(file_system);
+        let place = Place::on(&disk);
+        let top = place.path("top");
+        make_many(&top, "one");
+        place.let_all_grow_old();
+        let source = place.tree();
+        let (mut clone, scan) = place.begin(&source, &[]);
+        clone.copy_scanned(scan).unwrap();
+        fs::write(top.join("1"), "two").unwrap();
+        fs::rename(top.join("2"), top.join("3")).unwrap();
+        fs::remove_file(top.join("4")).unwrap();
+        fs::write(top.join("new"), "").unwrap();
+        // All has been looked at when names are listed.
+        let ended = clone.update(&at_piece(LAST_PIECE + 1, || bail!("too long")));
+        assert_eq!(ended.unwrap_err().to_string(), "too long");
+        place.finish(clone, &[]);
+    });
+}
+
+fn make_many(folder: &Path, content: &str) {
+    fs::create_dir_all(folder).unwrap();
+    for index in 0..MANY {
+        fs::write(folder.join(index.to_string()), content).unwrap();
+    }
+}
+
+/// Does something when so many pieces have been looked at, or are about to be.
+fn at_piece(
+    number: usize,
+    action: impl Fn() -> Result<()> + Sync + 'static,
+) -> impl Fn() -> Result<()> + Sync + 'static {
+    let asked = AtomicUsize::new(0);
+    move || match asked.fetch_add(1, Ordering::Relaxed) == number {
+        true => action(),
+        false => Ok(()),
+    }
 }
 
 #[test]
