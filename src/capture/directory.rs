@@ -1,5 +1,6 @@
 //! One directory of a tree that may be changing: the names in it that a layer can carry, and what they lead to.
 
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -11,6 +12,8 @@ use crate::system::clock::Moment;
 use crate::system::text::printable;
 use crate::system::tree::{self, Tree};
 
+/// Fewer names are always read at once: each takes less than 300 bytes of what getdents64(2) fills (`system::tree`).
+const FEWEST_IN_PIECES: usize = 200;
 /// Names that every reader of layers takes for whiteouts (OCI image specification, layer.md): no layer can carry them.
 pub const WHITEOUT_PREFIX: &[u8] = b".wh.";
 
@@ -37,6 +40,26 @@ impl Content {
             unrepresentable: 0,
             read_at: None,
         }
+    }
+
+    /// A directory that changes while it is read in several pieces may tell a name twice (readdir(3p)).
+    fn forget_repetitions(&mut self) {
+        if self.entries.len() < FEWEST_IN_PIECES {
+            return;
+        }
+        let mut told = HashSet::with_capacity(self.entries.len());
+        let is_first: Vec<bool> = self.entries().map(|(name, _)| told.insert(name)).collect();
+        if told.len() == self.entries.len() {
+            return;
+        }
+        let mut firsts = Self::empty();
+        for ((name, signature), is_first) in self.entries().zip(is_first) {
+            if is_first {
+                firsts.names.extend_from_slice(name);
+                firsts.entries.push((name.len(), *signature));
+            }
+        }
+        (self.names, self.entries) = (firsts.names, firsts.entries);
     }
 
     pub fn entries(&self) -> impl Iterator<Item = (&[u8], &Signature)> {
@@ -85,6 +108,7 @@ fn read_content(tree: &Tree, path: &[u8], signature: &Signature) -> io::Result<C
         }
         Ok(())
     })?;
+    content.forget_repetitions();
     content.read_at = read_at;
     Ok(content)
 }
@@ -110,4 +134,27 @@ pub fn has_vanished(error: &io::Error) -> bool {
     let code = error.raw_os_error();
     error.kind() == io::ErrorKind::NotFound
         || matches!(code, Some(ENOTDIR | ELOOP | ESTALE | ENXIO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_name_that_was_told_twice_the_first_stays() {
+        let tree = Tree::open(std::path::Path::new("/")).unwrap();
+        let mut first = root_signature(&tree).unwrap();
+        let mut content = Content::empty();
+        let names: Vec<String> = (0..FEWEST_IN_PIECES).map(|name| name.to_string()).collect();
+        for name in names.iter().chain(&names[3..5]) {
+            content.names.extend(name.as_bytes());
+            content.entries.push((name.len(), first));
+            first.links += 1;
+        }
+        let expected: Vec<_> = content.entries.clone();
+        content.forget_repetitions();
+        let told = content.entries().map(|(name, _)| name);
+        assert!(told.eq(names.iter().map(String::as_bytes)));
+        assert_eq!(content.entries, expected[..FEWEST_IN_PIECES]);
+    }
 }
