@@ -35,6 +35,9 @@ const LEAST_MEMORY: u64 = 1 << 20;
 /// Entries that one thread reads before it takes more.
 pub const ENTRIES_AT_ONCE: usize = 64;
 
+/// Asked for the container's processes, which come and go.
+pub type Processes<'a> = dyn Fn() -> Result<Vec<u32>> + 'a;
+
 /// What a pass did. `changed` counts entries.
 pub struct Pass {
     pub changed: usize,
@@ -52,7 +55,7 @@ pub struct CompleteClone {
 pub struct Clone<'tree> {
     source: &'tree Tree,
     pub(super) replica: Replica,
-    staging: Arc<Staging>,
+    pub(super) staging: Arc<Staging>,
     write_back: WriteBack,
     pub(super) workers: Vec<Worker<'tree>>,
     pub(super) scan: Scan,
@@ -105,24 +108,26 @@ impl<'tree> Clone<'tree> {
     }
 
     /// Scans, and copies what is not settled, while the container may run.
-    pub fn pass(&mut self, processes: &[u32]) -> Result<Pass> {
+    pub fn pass(&mut self, processes: &Processes) -> Result<Pass> {
         self.pass_over(processes, false)
     }
 
     /// The same, but for what changes again and again and is soon copied: it will have changed by the freeze.
-    pub fn pass_ahead(&mut self, processes: &[u32]) -> Result<Pass> {
+    pub fn pass_ahead(&mut self, processes: &Processes) -> Result<Pass> {
         self.pass_over(processes, true)
     }
 
-    fn pass_over(&mut self, processes: &[u32], leaves_hot: bool) -> Result<Pass> {
-        // Direct I/O may be in flight of a file that is closed by the time of the copy.
-        self.writers.look(processes);
+    fn pass_over(&mut self, processes: &Processes, leaves_hot: bool) -> Result<Pass> {
+        // Direct I/O may be in flight of a file that is closed by the time of the copy, or that was opened since.
+        self.writers.look(&processes()?);
         self.update(&|| Ok(signals::check()?))?;
+        self.writers.look(&processes()?);
         self.copy(leaves_hot)
     }
 
-    /// Copies `scan`, the first one, which is of the source and was made just now.
-    pub fn copy_scanned(&mut self, scan: Scan) -> Result<Pass> {
+    /// Copies `scan`, the first one, which is of the source and was made just now. `processes` are those that run by now.
+    pub fn copy_scanned(&mut self, scan: Scan, processes: &[u32]) -> Result<Pass> {
+        self.writers.look(processes);
         self.ledger = Ledger::of(&scan);
         self.scan = scan;
         self.copy(false)
@@ -151,6 +156,7 @@ impl<'tree> Clone<'tree> {
 
     fn copy(&mut self, leaves_hot: bool) -> Result<Pass> {
         let began = Instant::now();
+        self.staging.clean_up();
         self.begin_reading();
         FilesystemSync::start(&self.source.root())?.wait()?;
         let is_left = |index| leaves_hot && self.ledger.is_hot(&self.scan, index);
@@ -246,6 +252,7 @@ impl<'tree> Clone<'tree> {
 
     /// Sets the attributes of directories, and gives the clone away: nothing can be copied any more.
     pub fn complete(mut self) -> Result<CompleteClone> {
+        self.staging.clean_up();
         self.replica.finish(&self.scan)?;
         Ok(CompleteClone {
             tree: self.replica.into_tree(),

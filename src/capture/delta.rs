@@ -34,6 +34,7 @@ pub struct Delta {
 impl Clone<'_> {
     /// To be called before a freeze, in which about as much changes as before it.
     pub fn prepare_delta(&mut self) {
+        self.staging.clean_up();
         for Worker { reader, .. } in &mut self.workers {
             reader.memory.warm_up(reader.bytes);
         }

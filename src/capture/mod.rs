@@ -143,12 +143,12 @@ impl Capture<'_> {
 
     /// Passes over the running container until they are short.
     fn copy_ahead(&self, clone: &mut Clone, first: Scan) -> Result<()> {
-        let mut previous = clone.copy_scanned(first)?;
+        let mut previous = clone.copy_scanned(first, &self.processes()?)?;
         for _ in 1..MOST_PASSES {
             if previous.elapsed < SHORT_PASS || previous.changed == 0 {
                 break;
             }
-            let pass = clone.pass_ahead(&self.processes()?)?;
+            let pass = clone.pass_ahead(&|| self.processes())?;
             let shrinks = pass.elapsed < previous.elapsed * 2 / 3;
             previous = pass;
             if !shrinks {
@@ -183,7 +183,7 @@ impl Capture<'_> {
             if tally.too_long == MOST_LONG_FREEZES {
                 break;
             }
-            clone.pass_ahead(&self.processes()?)?;
+            clone.pass_ahead(&|| self.processes())?;
         }
         bail!(self.too_busy(&tally))
     }
@@ -258,7 +258,7 @@ impl Capture<'_> {
     /// Passes until nothing changes any more, or the bound is reached and what is there must do.
     fn roll(&self, clone: &mut Clone) -> Result<()> {
         for _ in 0..MOST_ROLLING_PASSES {
-            if clone.pass(&self.processes()?)?.changed == 0 {
+            if clone.pass(&|| self.processes())?.changed == 0 {
                 break;
             }
         }

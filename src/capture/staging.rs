@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 
@@ -10,6 +11,7 @@ use anyhow::{Context, Result};
 pub struct Staging {
     directory: PathBuf,
     count: AtomicUsize,
+    given_up: Arc<Mutex<Vec<PathBuf>>>,
 }
 
 impl Staging {
@@ -18,6 +20,7 @@ impl Staging {
         Self {
             directory: directory.to_owned(),
             count: AtomicUsize::new(0),
+            given_up: Arc::default(),
         }
     }
 
@@ -25,7 +28,17 @@ impl Staging {
     pub fn place(&self) -> StagedFile {
         let number = self.count.fetch_add(1, Ordering::Relaxed);
         let path = self.directory.join(format!("freezeframe-{number}"));
-        StagedFile { path }
+        let given_up = Arc::clone(&self.given_up);
+        StagedFile { path, given_up }
+    }
+
+    /// Removes what is not wanted any more.
+    pub fn clean_up(&self) {
+        let mut given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
+        for path in given_up.drain(..) {
+            // Moved to its place, it is no longer there.
+            let _ = std::fs::remove_file(path);
+        }
     }
 
     pub fn create(&self) -> Result<(File, StagedFile)> {
@@ -37,14 +50,22 @@ impl Staging {
     }
 }
 
-/// A file in the staging directory. What is not moved away goes when this is dropped.
+impl Drop for Staging {
+    fn drop(&mut self) {
+        self.clean_up();
+    }
+}
+
+/// A file in the staging directory. Unless it is moved away, it goes with the first `clean_up` after this is dropped: under
+/// a freeze, that of a large one would be waited for.
 pub struct StagedFile {
     pub path: PathBuf,
+    given_up: Arc<Mutex<Vec<PathBuf>>>,
 }
 
 impl Drop for StagedFile {
     fn drop(&mut self) {
-        // Moved to its place, it is no longer there.
-        let _ = std::fs::remove_file(&self.path);
+        let mut given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
+        given_up.push(std::mem::take(&mut self.path));
     }
 }

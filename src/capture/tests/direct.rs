@@ -52,7 +52,7 @@ fn direct_io_that_is_under_way_at_the_scan_and_lands_after_the_copy_is_in_the_cl
         place.let_it_grow_old("direct");
         let (source, own) = (place.tree(), [std::process::id()]);
         let (mut clone, scan) = place.begin(&source, &own);
-        clone.copy_scanned(scan).unwrap();
+        clone.copy_scanned(scan, &[]).unwrap();
         assert!(
             !write.is_done_within(0).unwrap(),
             "it was too fast to be under way"

@@ -72,7 +72,7 @@ fn copy_in_the_midst_of_a_write(place: &Place, finish: fn(&Place, Clone)) {
         let copier = scope.spawn(move || {
             sender.send(gettid()).unwrap();
             let (mut clone, scan) = place.begin(source, &[]);
-            clone.copy_scanned(scan).unwrap();
+            clone.copy_scanned(scan, &[]).unwrap();
             clone
         });
         let thread = copier_thread.recv_timeout(BOUND).unwrap();

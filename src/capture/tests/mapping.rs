@@ -61,7 +61,7 @@ fn a_store_on_tmpfs_is_in_the_clone_as_signatures_are_not_trusted_there() {
     let source = place.tree();
     let (mut clone, scan) = place.begin(&source, &[]);
     clone.distrust();
-    clone.copy_scanned(scan).unwrap();
+    clone.copy_scanned(scan, &[]).unwrap();
     mapping.store(0, b"two");
     let read = place.finish(clone, &[]);
     assert!(
@@ -82,7 +82,7 @@ fn a_store_on_tmpfs_to_a_file_that_moved_with_its_directory_is_in_the_clone() {
     let source = place.tree();
     let (mut clone, scan) = place.begin(&source, &[]);
     clone.distrust();
-    clone.copy_scanned(scan).unwrap();
+    clone.copy_scanned(scan, &[]).unwrap();
     mapping.store(0, b"two");
     fs::rename(place.path("old"), place.path("new")).unwrap();
     place.finish(clone, &[]);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use harness::{Disk, FileSystem, Kind, wait_until};
 
-use crate::capture::clone::{Clone, content_size, probe_grain};
+use crate::capture::clone::{Clone, Processes, content_size, probe_grain};
 use crate::capture::directory::WHITEOUT_PREFIX;
 use crate::capture::material::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE};
 use crate::capture::scan::Scan;
@@ -120,7 +120,7 @@ impl Place {
     /// As without a pause: passes until nothing changes any more, and compares.
     pub fn finish_unpaused(&self, mut clone: Clone) {
         wait_until("a pass without a change", BOUND, || {
-            Ok((clone.pass(&[])?.changed == 0).then_some(()))
+            Ok((clone.pass(NOBODY)?.changed == 0).then_some(()))
         })
         .unwrap();
         self.complete(clone);
@@ -137,7 +137,7 @@ impl Place {
         let source = self.tree();
         let (mut clone, scan) = self.begin(&source, &[]);
         scanned(&self.source());
-        clone.copy_scanned(scan).unwrap();
+        clone.copy_scanned(scan, &[]).unwrap();
         copied(&self.source());
         self.finish(clone, &[])
     }
@@ -164,6 +164,9 @@ impl Drop for Place {
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
+
+/// The processes of a container that has none.
+pub const NOBODY: &Processes = &|| Ok(Vec::new());
 
 pub fn disk(file_system: FileSystem) -> Disk {
     println!("on {file_system:?}");

@@ -2,6 +2,7 @@
 //!
 //! A child holds them where others must not be held with them: tests of this process map and open files of their own.
 
+use std::cell::Cell;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Child, Command, Stdio};
@@ -57,7 +58,7 @@ fn open_directly(place: &Place) -> File {
 fn delta_beside(place: &Place, at_the_scan: &[u32], at_the_freeze: &[u32]) -> u64 {
     let source = place.tree();
     let (mut clone, scan) = place.begin(&source, at_the_scan);
-    clone.copy_scanned(scan).unwrap();
+    clone.copy_scanned(scan, &[]).unwrap();
     place.finish(clone, at_the_freeze).any()
 }
 
@@ -88,9 +89,41 @@ fn a_file_that_was_open_for_direct_writing_before_the_second_pass_counts_as_chan
         let place = place(&disk);
         let source = place.tree();
         let (mut clone, scan) = place.begin(&source, &[]);
-        clone.copy_scanned(scan).unwrap();
+        clone.copy_scanned(scan, &[]).unwrap();
         let holder = Holder::of(open_directly(&place));
-        assert_eq!(clone.pass(&[holder.0.id()]).unwrap().changed, 0);
+        let processes = || Ok(vec![holder.0.id()]);
+        assert_eq!(clone.pass(&processes).unwrap().changed, 0);
+        drop(holder);
+        assert_eq!(place.finish(clone, &[]).any(), LENGTH as u64);
+    }
+}
+
+#[test]
+fn a_file_that_was_opened_for_direct_writing_after_the_scan_counts_as_changed() {
+    for file_system in PROVEN {
+        let disk = disk(file_system);
+        let place = place(&disk);
+        let source = place.tree();
+        let (mut clone, scan) = place.begin(&source, &[]);
+        let holder = Holder::of(open_directly(&place));
+        clone.copy_scanned(scan, &[holder.0.id()]).unwrap();
+        drop(holder);
+        assert_eq!(place.finish(clone, &[]).any(), LENGTH as u64);
+    }
+}
+
+#[test]
+fn a_file_that_was_opened_for_direct_writing_in_the_midst_of_a_pass_counts_as_changed() {
+    for file_system in PROVEN {
+        let disk = disk(file_system);
+        let place = place(&disk);
+        let source = place.tree();
+        let (mut clone, scan) = place.begin(&source, &[]);
+        clone.copy_scanned(scan, &[]).unwrap();
+        let (holder, asked) = (Holder::of(open_directly(&place)), Cell::new(0));
+        // The first time, before the scan, it had not opened the file yet.
+        let processes = || Ok(vec![holder.0.id(); asked.replace(1)]);
+        assert_eq!(clone.pass(&processes).unwrap().changed, 0);
         drop(holder);
         assert_eq!(place.finish(clone, &[]).any(), LENGTH as u64);
     }

@@ -73,7 +73,7 @@ fn what_is_in_a_directory_whose_parent_is_away_while_it_is_looked_at_is_in_the_c
         place.let_all_grow_old();
         let source = place.tree();
         let (mut clone, scan) = place.begin(&source, &[]);
-        clone.copy_scanned(scan).unwrap();
+        clone.copy_scanned(scan, &[]).unwrap();
         let (from, to) = (top.clone(), away.clone());
         let updated = clone.update(&at_piece(LAST_PIECE, move || Ok(fs::rename(&from, &to)?)));
         updated.unwrap();
@@ -94,7 +94,7 @@ fn what_is_in_a_directory_that_takes_the_place_of_one_that_was_away_is_in_the_cl
         place.let_all_grow_old();
         let source = place.tree();
         let (mut clone, scan) = place.begin(&source, &[]);
-        clone.copy_scanned(scan).unwrap();
+        clone.copy_scanned(scan, &[]).unwrap();
         fs::rename(&top, other.with_extension("old")).unwrap();
         let put = at_piece(LAST_PIECE, move || Ok(fs::rename(&other, &top)?));
         clone.update(&put).unwrap();
@@ -113,7 +113,7 @@ fn what_a_scan_has_seen_that_came_to_no_end_is_in_the_clone() {
         place.let_all_grow_old();
         let source = place.tree();
         let (mut clone, scan) = place.begin(&source, &[]);
-        clone.copy_scanned(scan).unwrap();
+        clone.copy_scanned(scan, &[]).unwrap();
         fs::write(top.join("1"), "two").unwrap();
         fs::rename(top.join("2"), top.join("3")).unwrap();
         fs::remove_file(top.join("4")).unwrap();
@@ -138,9 +138,11 @@ fn at_piece(
     action: impl Fn() -> Result<()> + Sync + 'static,
 ) -> impl Fn() -> Result<()> + Sync + 'static {
     let asked = AtomicUsize::new(0);
-    move || match asked.fetch_add(1, Ordering::Relaxed) == number {
-        true => action(),
-        false => Ok(()),
+    move || {
+        if asked.fetch_add(1, Ordering::Relaxed) == number {
+            action()?;
+        }
+        Ok(())
     }
 }
 
@@ -156,7 +158,7 @@ fn a_file_that_is_written_all_through_its_own_copy_is_in_the_clone() {
         let is_copied = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| write_until(&is_copied, &place.path("large")));
-            let copied = clone.copy_scanned(scan);
+            let copied = clone.copy_scanned(scan, &[]);
             is_copied.store(true, Ordering::Relaxed);
             copied.unwrap();
         });

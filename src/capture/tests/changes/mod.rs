@@ -13,7 +13,7 @@ use std::path::Path;
 
 use harness::FileSystem;
 
-use super::place::{Place, disk};
+use super::place::{NOBODY, Place, disk};
 
 /// Does something to what is below a folder.
 type Step = fn(&Path);
@@ -75,10 +75,10 @@ fn changes_in_every_pass_are_in_the_clone() {
         let place = prepared(&disk);
         let source = place.tree();
         let (mut clone, scan) = place.begin(&source, &[]);
-        clone.copy_scanned(scan).unwrap();
+        clone.copy_scanned(scan, &[]).unwrap();
         for which in [CHANGE, BACK, CHANGE] {
             step(&place.source(), which);
-            clone.pass(&[]).unwrap();
+            clone.pass(NOBODY).unwrap();
         }
         step(&place.source(), BACK);
         place.finish(clone, &[]);

@@ -47,7 +47,7 @@ fn names_in_one_directory_are_cloned(file_system: FileSystem, count: usize) {
         count + 2,
         "with the folder and a file beside it"
     );
-    clone.copy_scanned(first).unwrap();
+    clone.copy_scanned(first, &[]).unwrap();
     fs::remove_file(folder.join("first")).unwrap();
     fs::write(folder.join("7"), "seven").unwrap();
     let delta = clone.read_delta(&[], &|| Ok(())).unwrap();

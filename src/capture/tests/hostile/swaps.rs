@@ -15,7 +15,7 @@ use rustix::fs::{CWD, FileType, Mode, RenameFlags, makedev, mknodat, renameat_wi
 use rustix::io::Errno;
 
 use super::super::PROVEN;
-use super::super::place::{Place, disk};
+use super::super::place::{NOBODY, Place, disk};
 use crate::capture::tests::random::SetOnDrop;
 
 const BOUND: Duration = Duration::from_secs(60);
@@ -115,9 +115,9 @@ fn capture_while(place: &Place, swap: impl Fn(usize) + Sync) {
         });
         let _over = SetOnDrop(&is_over);
         let (mut clone, scan) = place.begin(&source, &[]);
-        clone.copy_scanned(scan).unwrap();
+        clone.copy_scanned(scan, &[]).unwrap();
         wait_until("many rounds of swaps", BOUND, || {
-            clone.pass(&[])?;
+            clone.pass(NOBODY)?;
             Ok((rounds.load(Ordering::Relaxed) >= ROUNDS).then_some(()))
         })
         .unwrap();

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use harness::{Disk, FileSystem};
 
 use super::PROVEN;
-use super::place::{Place, disk};
+use super::place::{NOBODY, Place, disk};
 use operations::{Random, change};
 
 /// Seeds for each file system.
@@ -88,10 +88,10 @@ fn between_the_stages(place: &Place, mut random: Random) {
     let source = place.tree();
     let (mut clone, scan) = place.begin(&source, &[]);
     change(&at, &mut random, 8);
-    clone.copy_scanned(scan).unwrap();
+    clone.copy_scanned(scan, &[]).unwrap();
     for _ in 0..random.below(3) {
         change(&at, &mut random, 8);
-        clone.pass(&[]).unwrap();
+        clone.pass(NOBODY).unwrap();
     }
     change(&at, &mut random, 8);
     place.finish(clone, &[]);
@@ -111,8 +111,8 @@ fn during_the_stages(place: &Place, mut random: Random) {
         });
         let _over = SetOnDrop(&is_over);
         let (mut clone, scan) = place.begin(&source, &[]);
-        clone.copy_scanned(scan).unwrap();
-        clone.pass(&[]).unwrap();
+        clone.copy_scanned(scan, &[]).unwrap();
+        clone.pass(NOBODY).unwrap();
         clone
     });
     place.finish(clone, &[]);
