@@ -32,7 +32,7 @@ impl Containerd {
             target: Some(target.clone()),
             ..Default::default()
         };
-        let steady = self.for_cleaning_up();
+        let steady = self.steady();
         for _ in 0..MOST_TRIES {
             if steady.update_image(&image)? || steady.create_image(&image)? {
                 return Ok(());

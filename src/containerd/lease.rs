@@ -52,7 +52,7 @@ impl Lease {
 
     fn acquire_on(client: &Containerd, terms: Terms) -> Result<Self> {
         client.delete_abandoned_leases()?;
-        let first = client.for_cleaning_up().create_lease(terms)?;
+        let first = client.steady().create_lease(terms)?;
         client.set_lease(Some(first.clone()));
         let (stop, stopped) = mpsc::channel();
         let keeper_client = client.clone();

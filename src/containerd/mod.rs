@@ -1,8 +1,8 @@
 //! The daemon, as the rest of the program sees it: blocking calls, one namespace, one lease.
 //!
 //! Every call carries the namespace and, once one is held, the lease, so nothing is created that the lease does not
-//! own. A call gives up when a signal asks the commit to stop, and when the daemon answers nobody any more; `cleaning_up`
-//! makes calls that heed no signal, within a bound. gRPC needs a runtime; it lives here and nowhere else.
+//! own. A call gives up when a signal asks the commit to stop, and when the daemon answers nobody any more; `steady`
+//! makes calls that heed no signal, `for_cleaning_up` those that end within a bound as well. gRPC needs a runtime; it lives here and nowhere else.
 
 mod blob_writer;
 mod content;
@@ -52,7 +52,18 @@ pub struct Containerd {
     address: PathBuf,
     namespace: String,
     lease: Arc<Mutex<Option<String>>>,
-    cleaning_up: bool,
+    patience: Patience,
+}
+
+/// What ends the wait for an answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    /// A signal, or the daemon's silence.
+    Interruptible,
+    /// Its silence alone.
+    Steady,
+    /// A bound.
+    CleaningUp,
 }
 
 impl Containerd {
@@ -79,7 +90,7 @@ impl Containerd {
             address: address.to_owned(),
             namespace: namespace.to_owned(),
             lease: Arc::default(),
-            cleaning_up: false,
+            patience: Patience::Interruptible,
         })
     }
 
@@ -92,10 +103,19 @@ impl Containerd {
         &self.namespace
     }
 
+    /// The same connection for what is not to be interrupted, as it would be done or not and nobody knew; it needs no lease.
+    fn steady(&self) -> Self {
+        Self {
+            patience: Patience::Steady,
+            lease: Arc::default(),
+            ..self.clone()
+        }
+    }
+
     /// The same connection for undoing: its calls ignore signals, end within a bound, and need no lease.
     pub fn for_cleaning_up(&self) -> Self {
         Self {
-            cleaning_up: true,
+            patience: Patience::CleaningUp,
             lease: Arc::default(),
             ..self.clone()
         }
@@ -172,13 +192,19 @@ impl Containerd {
     }
 
     async fn give_up(&self) -> CallError {
-        if self.cleaning_up {
-            tokio::time::sleep(CLEAN_UP_BOUND).await;
-            return silence();
-        }
-        tokio::select! {
-            stopped = signal() => CallError::Stopped(stopped),
-            () = self.silence() => silence(),
+        match self.patience {
+            Patience::Interruptible => tokio::select! {
+                stopped = signal() => CallError::Stopped(stopped),
+                () = self.silence() => silence(),
+            },
+            Patience::Steady => {
+                self.silence().await;
+                silence()
+            }
+            Patience::CleaningUp => {
+                tokio::time::sleep(CLEAN_UP_BOUND).await;
+                silence()
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use prost_types::Timestamp;
 use tonic::Code;
 use tonic::transport::Channel;
 
-use super::{CallError, Containerd, absent_is_none};
+use super::{CallError, Containerd, Patience, absent_is_none};
 use crate::system::signals;
 
 /// How long a state may take that only leads to another one.
@@ -80,7 +80,7 @@ impl Containerd {
     }
 
     fn pause_before_asking_again(&self) -> Result<()> {
-        if !self.cleaning_up {
+        if self.patience != Patience::CleaningUp {
             signals::check()?;
         }
         std::thread::sleep(PASSING_POLL);

@@ -118,7 +118,11 @@ pub fn die_of_signal(number: i32) {
 
 fn collect(ending: &SigSet) {
     while let Ok(signal) = ending.wait() {
-        if CAUGHT.swap(signal as i32, Ordering::Relaxed) != 0 {
+        let is_first = CAUGHT
+            .compare_exchange(0, signal as i32, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok();
+        // A terminal that closes sends one, and so does its shell: that is no impatience.
+        if !is_first && signal != Signal::SIGHUP {
             std::process::exit(128 + signal as i32);
         }
     }

@@ -66,6 +66,11 @@ fn ended_at_each(stages: &[&str], signal: Signal) -> Result {
         let mut committing = scene.start()?;
         committing.wait_for_stage(stage)?;
         committing.signal(signal)?;
+        if signal == Signal::HUP {
+            // A terminal that closes sends one, and its shell another.
+            std::thread::sleep(Duration::from_millis(1));
+            let _ = committing.signal(signal);
+        }
         let commit = committing.finish()?;
         scene.wait_until_it_beats(Duration::from_secs(1))?;
         // Once the image's record is being written, the commit ends as if there had been no signal.
