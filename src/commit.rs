@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use crate::arguments::CommitArguments;
 use crate::capture::material::MergedOnly;
@@ -19,7 +19,9 @@ use crate::log;
 use crate::passthrough::RealNerdctl;
 use crate::plan::{DirectPlan, InspectFailed, Plan, Subject};
 use crate::report::{self, Report};
-use crate::settings::{Misconfigured, Reserve, Settings, Strategy, max_pause, report_path};
+use crate::settings::{
+    Misconfigured, ROOTLESS, Reserve, Settings, Strategy, is_rootless, max_pause, report_path,
+};
 use crate::stages::Stages;
 use crate::system::output::write_all;
 use crate::system::process::fill_standard_descriptors;
@@ -122,6 +124,9 @@ impl Commit<'_> {
         self.reserve = Reserve::from_environment()?;
         self.max_pause = max_pause(self.arguments.max_pause)?;
         let real = RealNerdctl::find()?;
+        if is_rootless() {
+            return self.hand_over(&needed(real, ROOTLESS)?, &anyhow!(ROOTLESS));
+        }
         let mut scene = match (self.look(real.as_ref()), &real) {
             (Err(error), Some(real))
                 if strategy != Strategy::Direct && self.is_better_said(&error) =>
@@ -176,7 +181,7 @@ impl Commit<'_> {
     }
 
     fn commit_directly(&mut self, scene: &Scene, plan: &DirectPlan) -> Result<()> {
-        self.report.strategy = Some("direct");
+        (self.report.strategy, self.report.reason) = (Some("direct"), None);
         let direct = DirectCommit {
             containerd: &scene.containerd,
             subject: &scene.subject,
@@ -193,11 +198,7 @@ impl Commit<'_> {
         if let Some(refusal) = self.refuse_delegation(reason) {
             bail!(refusal);
         }
-        let real = real.with_context(|| {
-            format!(
-                "this commit needs the real nerdctl, and there is none in PATH or in FREEZEFRAME_NERDCTL: {reason}"
-            )
-        })?;
+        let real = needed(real, reason)?;
         let delegation = scene.delegation(real, self.arguments)?;
         let status = self.stages.time("delegate", || delegation.run())?;
         Ok(self.delegated(status))
@@ -269,14 +270,16 @@ impl Commit<'_> {
                 1
             }
         };
-        self.report.result = if code == 0 { "ok" } else { "error" };
         self.report.add_stages(&self.stages);
         if outcome.is_ok()
             && let Err(error) = self.print_digest()
         {
-            log::fatal(&format!("{error:#}"));
+            let message = format!("{error:#}");
+            log::fatal(&message);
+            self.report.error = Some(message);
             code = 1;
         }
+        self.report.result = if code == 0 { "ok" } else { "error" };
         // After the digest, as both may go to one file.
         if !write_report(&self.report, self.arguments.report.as_deref()) {
             code = 1;
@@ -298,6 +301,14 @@ impl Commit<'_> {
         }
         Ok(())
     }
+}
+
+fn needed<R>(real: Option<R>, reason: &str) -> Result<R> {
+    real.with_context(|| {
+        format!(
+            "this commit needs the real nerdctl, and there is none in PATH or in FREEZEFRAME_NERDCTL: {reason}"
+        )
+    })
 }
 
 /// As a shell would see it.

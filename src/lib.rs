@@ -29,10 +29,11 @@ mod system;
 use std::ffi::OsString;
 use std::io::Write;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail, ensure};
 
 use arguments::{CommitArguments, Invocation, Refusal};
 use passthrough::RealNerdctl;
+use settings::{ROOTLESS, Strategy};
 
 /// Does what the command line `words` asks for, the program's name first; returns the exit code.
 #[must_use]
@@ -69,15 +70,25 @@ fn refuse(refusal: &Refusal) -> i32 {
 
 /// The real nerdctl takes itself into the user's own namespaces.
 fn rootless_commit(arguments: &CommitArguments) -> i32 {
-    let reason = "called by another user than root";
-    let refusal = match settings::max_pause(arguments.max_pause) {
-        Ok(max_pause) => arguments.refuse_delegation(reason, max_pause),
-        Err(error) => Some(error.to_string()),
-    };
-    match refusal {
-        Some(message) => commit::refuse(&message, arguments.report.as_deref()),
-        None => pass_through(&arguments.words),
+    let report = arguments.report.as_deref();
+    match refuse_rootless(arguments) {
+        Err(error) => commit::refuse(&error.to_string(), report),
+        // Who asked for a report waits for the end.
+        Ok(()) if settings::report_path(report).is_some() => commit::run(arguments),
+        Ok(()) => pass_through(&arguments.words),
     }
+}
+
+fn refuse_rootless(arguments: &CommitArguments) -> Result<()> {
+    let max_pause = settings::max_pause(arguments.max_pause)?;
+    if let Some(refusal) = arguments.refuse_delegation(ROOTLESS, max_pause) {
+        bail!(refusal);
+    }
+    ensure!(
+        Strategy::from_environment()? != Strategy::Direct,
+        "FREEZEFRAME_STRATEGY is direct, which only root can do: {ROOTLESS}"
+    );
+    Ok(())
 }
 
 fn help_of_commit(name: &str, words: &[OsString]) -> i32 {

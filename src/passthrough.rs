@@ -36,7 +36,7 @@ impl RealNerdctl {
     /// `$FREEZEFRAME_NERDCTL`, else the first `nerdctl` in PATH that is not this program under whatever name.
     ///
     /// # Errors
-    /// The variable names this program, or a chain of stand-ins has come back to us. Finding nothing is no error.
+    /// The variable names this program or nothing that is in PATH, or a chain of stand-ins has come back to us. Finding nothing is no error.
     pub fn find() -> Result<Option<Self>> {
         if env::var_os(GUARD).is_some() {
             bail!(
@@ -45,7 +45,7 @@ impl RealNerdctl {
         }
         let own = Identity::of(Path::new("/proc/self/exe"));
         if let Some(path) = env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
-            let path = PathBuf::from(path);
+            let path = absolute_or_slashed(PathBuf::from(path))?;
             if own.is_some() && Identity::of(&path) == own {
                 bail!("{VARIABLE} names freezeframe itself: set it to the real nerdctl");
             }
@@ -89,6 +89,19 @@ impl RealNerdctl {
         }
         nix::unistd::execv(&path, &arguments).with_context(describe)
     }
+}
+
+/// What is no path is looked for in PATH, never in the working directory.
+fn absolute_or_slashed(path: PathBuf) -> Result<PathBuf> {
+    if path.as_os_str().as_bytes().contains(&b'/') {
+        return Ok(path);
+    }
+    which::which(&path).with_context(|| {
+        let name = path.display();
+        format!(
+            "{VARIABLE} names {name}, which is not in PATH: set it to the path of the real nerdctl"
+        )
+    })
 }
 
 fn c_strings<'a>(words: impl Iterator<Item = &'a OsStr>) -> Result<Vec<CString>> {

@@ -2,13 +2,14 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::stat::fstat;
 use nix::unistd::{AccessFlags, eaccess};
+use rustix::fs::{Mode, OFlags};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -82,8 +83,7 @@ impl Report {
         if is_stream(path) {
             return append(path, &text).with_context(describe);
         }
-        // A link stays one.
-        let path = fs::canonicalize(path).unwrap_or(path.to_owned());
+        let path = followed(path).unwrap_or(path.to_owned());
         let temporary = directory_of(&path).join(format!(".freezeframe-report-{}", unique_name()));
         let written = write_file(&temporary, &text).and_then(|()| fs::rename(&temporary, &path));
         if written.is_err() {
@@ -130,6 +130,13 @@ fn is_stream(path: &Path) -> bool {
     };
     let is_other = !there.is_file() && !there.is_dir();
     is_other || is_ours(io::stdout().as_fd()) || is_ours(io::stderr().as_fd())
+}
+
+/// Where a link leads, so that it stays one; the kernel decides whether it may be followed (`fs.protected_symlinks`).
+fn followed(path: &Path) -> io::Result<PathBuf> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let handle = rustix::fs::open(path, flags, Mode::empty())?;
+    fs::read_link(format!("/proc/self/fd/{}", handle.as_raw_fd()))
 }
 
 pub fn directory_of(path: &Path) -> &Path {

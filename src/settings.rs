@@ -70,6 +70,9 @@ pub fn max_pause(typed: Option<Duration>) -> Result<Option<Duration>> {
     parsed.map(Some).with_context(describe)
 }
 
+/// Why such a commit is delegated.
+pub const ROOTLESS: &str = "called by another user than root";
+
 /// Whether nerdctl would run in a user's own namespaces, into which it takes itself (pkg/rootlessutil): we stay outside.
 pub fn is_rootless() -> bool {
     let is_child = env::var_os("ROOTLESSKIT_STATE_DIR").is_some_and(|path| !path.is_empty());

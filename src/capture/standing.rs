@@ -70,9 +70,9 @@ impl Capture<'_> {
     /// Somebody may have paused the container while we held it, and we have thawed it. Not to be interrupted by a signal.
     pub fn keep_paused(&self, freezer: &Freezer) -> Result<()> {
         let containerd = self.containerd.for_cleaning_up();
-        match containerd.task(&self.subject.id)?.status {
-            TaskStatus::Paused => freezer.freeze_for_others(),
-            TaskStatus::Running | TaskStatus::Idle => Ok(()),
-        }
+        freezer.freeze_for_others(|| {
+            let task = containerd.task(&self.subject.id)?;
+            Ok(task.status == TaskStatus::Paused)
+        })
     }
 }

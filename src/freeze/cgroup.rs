@@ -56,6 +56,7 @@ pub struct Cgroup {
 #[derive(Debug)]
 pub struct Stuck {
     cgroup: PathBuf,
+    bound: Duration,
     /// For so long the others may have been frozen.
     pub waited: Duration,
 }
@@ -64,8 +65,9 @@ impl fmt::Display for Stuck {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "the processes of cgroup {} did not freeze in time: one is stuck in the kernel; try again, or use --pause=false",
-            self.cgroup.display()
+            "the processes of cgroup {} did not freeze within {:?}: one is stuck in the kernel; try again, or use --pause=false",
+            self.cgroup.display(),
+            self.bound
         )
     }
 }
@@ -135,6 +137,7 @@ impl Cgroup {
         self.thaw()?;
         bail!(Stuck {
             cgroup: self.directory.clone(),
+            bound,
             waited: began.elapsed(),
         });
     }

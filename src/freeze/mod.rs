@@ -117,15 +117,22 @@ impl Freezer {
         }
     }
 
-    /// Freezes again what somebody paused through containerd while we held it frozen, as our thaw has undone that.
-    pub fn freeze_for_others(&self) -> Result<()> {
-        match self {
-            Self::Cgroup(cgroup) => {
-                while !cgroup.freeze(FREEZE_BOUND)? {}
-                Ok(())
+    /// Freezes again what somebody paused through containerd while we held it frozen, as our thaw has undone that; unless it
+    /// is not paused any more.
+    pub fn freeze_for_others(&self, is_paused: impl Fn() -> Result<bool>) -> Result<()> {
+        let Self::Cgroup(cgroup) = self else {
+            return Ok(());
+        };
+        while is_paused()? {
+            if cgroup.freeze(FREEZE_BOUND)? {
+                // Resumed just before that, nobody would do it again.
+                return match is_paused() {
+                    Ok(true) => Ok(()),
+                    answer => cgroup.thaw().and(answer.map(drop)),
+                };
             }
-            Self::Task { .. } => Ok(()),
         }
+        Ok(())
     }
 
     /// # Errors

@@ -184,7 +184,7 @@ fn expect_undone(container: &Container, release: impl FnOnce() -> Result) -> Res
     let said = commit.outcome.error_text();
     assert_eq!(commit.outcome.status.code(), Some(1), "{said}");
     let wanted =
-        "did not freeze in time: one is stuck in the kernel; try again, or use --pause=false";
+        "did not freeze within 1s: one is stuck in the kernel; try again, or use --pause=false";
     assert!(said.contains(wanted) && said.lines().count() == 1, "{said}");
     assert_eq!(commit.report["result"], "error");
     let beats = heartbeat.beats()?;

@@ -3,6 +3,7 @@
 use super::IMAGE;
 use crate::FREEZEFRAME;
 use harness::{Commit, Container, Daemon, Freezeframe, Leftovers, Result, TempDir, outcome};
+use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
@@ -94,18 +95,16 @@ fn other_users_than_root_are_refused_in_our_words() -> Result {
     fs::copy(FREEZEFRAME, &program)?;
     let alias = folder.path().join("nerdctl");
     symlink(&program, &alias)?;
-    let call = |change| {
+    let command = |change| {
         let mut command = Command::new(&alias);
         command
             .args(["commit", "-c", change, "a", "b"])
             .current_dir("/");
-        outcome(
-            command
-                .env("FREEZEFRAME_NERDCTL", "/bin/echo")
-                .uid(65534)
-                .gid(65534),
-        )
+        command.env("FREEZEFRAME_NERDCTL", "/bin/echo");
+        command.uid(65534).gid(65534);
+        command
     };
+    let call = |change| outcome(&mut command(change));
     let passed_on = call("CMD [\"a\"]")?.succeeded()?.text();
     assert_eq!(passed_on, "commit -c CMD [\"a\"] a b");
     let refused = call("ENV a=b")?;
@@ -115,6 +114,31 @@ fn other_users_than_root_are_refused_in_our_words() -> Result {
         said.contains("cannot be delegated") && said.contains("another user than root"),
         "{said}"
     );
+    let direct = outcome(command("CMD [\"a\"]").env("FREEZEFRAME_STRATEGY", "direct"))?;
+    assert_eq!(direct.status.code(), Some(1), "{}", direct.describe());
+    assert!(direct.error_text().contains("which only root can do"));
+    Ok(())
+}
+
+/// As what they are given of the real nerdctl.
+#[test]
+fn other_users_than_root_get_their_report() -> Result {
+    let folder = TempDir::new()?;
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777))?;
+    let program = folder.path().join("nerdctl");
+    fs::copy(FREEZEFRAME, &program)?;
+    let path = folder.path().join("report.json");
+    let mut command = Command::new(&program);
+    command.args(["commit", "--report"]).arg(&path);
+    command
+        .args(["a", "b"])
+        .env("FREEZEFRAME_NERDCTL", "/bin/echo");
+    let passed_on = outcome(command.current_dir("/").uid(65534).gid(65534))?;
+    assert_eq!(passed_on.succeeded()?.text(), "commit a b");
+    let report: Value = serde_json::from_slice(&fs::read(&path)?)?;
+    assert_eq!(report["result"], "ok");
+    assert_eq!(report["strategy"], "delegate");
+    assert_eq!(report["reason"], "called by another user than root");
     Ok(())
 }
 

@@ -23,6 +23,29 @@ fn the_named_program_counts_more_than_path() -> Result {
 }
 
 #[test]
+fn a_name_without_a_slash_is_looked_for_in_path_and_nowhere_else() -> Result {
+    let setting = Setting::new()?;
+    let folder = setting.program_in_path("real", "#!/bin/sh\necho from PATH\n")?;
+    let planted = setting.program_in_path("planted", "#!/bin/sh\necho planted\n")?;
+    for word in ["ps", "commit"] {
+        let call = |path: &Path| {
+            let mut command = setting.nerdctl(Path::new("nerdctl"));
+            command.arg(word).current_dir(&planted).env("PATH", path);
+            outcome(&mut command)
+        };
+        assert_eq!(call(&folder)?.succeeded()?.text(), "from PATH");
+        let refused = call(Path::new("/nonexistent"))?;
+        assert!(!refused.status.success(), "{}", refused.describe());
+        let said = refused.error_text();
+        assert!(
+            said.contains("FREEZEFRAME_NERDCTL names nerdctl, which is not in PATH"),
+            "{said}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
 fn our_own_links_in_path_are_passed_over() -> Result {
     let setting = Setting::new()?;
     let own = Path::new(FREEZEFRAME);
