@@ -33,5 +33,15 @@ mod torture;
 mod unpaused;
 mod uses;
 
+use harness::{Result, outcome};
+use std::path::Path;
+use std::process::Command;
+
 /// The tested binary.
 const FREEZEFRAME: &str = env!("CARGO_BIN_EXE_freezeframe");
+
+/// Copies our program, in a process of its own: what another test starts meanwhile would hold it open for writing.
+fn copy_program(to: &Path) -> Result {
+    outcome(Command::new("cp").arg(FREEZEFRAME).arg(to))?.succeeded()?;
+    Ok(())
+}

@@ -1,7 +1,7 @@
 //! Changes that are not made: the container runs on and nothing is left behind.
 
 use super::IMAGE;
-use crate::FREEZEFRAME;
+use crate::{FREEZEFRAME, copy_program};
 use harness::{Commit, Container, Daemon, Freezeframe, Leftovers, Result, TempDir, outcome};
 use serde_json::Value;
 use std::fs;
@@ -92,7 +92,7 @@ fn other_users_than_root_are_refused_in_our_words() -> Result {
     let folder = TempDir::new()?;
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
     let program = folder.path().join("freezeframe");
-    fs::copy(FREEZEFRAME, &program)?;
+    copy_program(&program)?;
     let alias = folder.path().join("nerdctl");
     symlink(&program, &alias)?;
     let command = |change| {
@@ -126,7 +126,7 @@ fn other_users_than_root_get_their_report() -> Result {
     let folder = TempDir::new()?;
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777))?;
     let program = folder.path().join("nerdctl");
-    fs::copy(FREEZEFRAME, &program)?;
+    copy_program(&program)?;
     let path = folder.path().join("report.json");
     let mut command = Command::new(&program);
     command.args(["commit", "--report"]).arg(&path);

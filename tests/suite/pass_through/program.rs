@@ -2,7 +2,7 @@
 //! us; and what is said where there is none. Nothing of a daemon matters to that.
 
 use super::{SHOW_WORDS, Setting, bare};
-use crate::FREEZEFRAME;
+use crate::{FREEZEFRAME, copy_program};
 use harness::{Result, outcome};
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -72,7 +72,7 @@ fn two_stand_ins_do_not_start_each_other_for_ever() -> Result {
     let setting = Setting::new()?;
     let folders = [setting.path_folder("one")?, setting.path_folder("two")?];
     for folder in &folders {
-        fs::copy(FREEZEFRAME, folder.join("nerdctl"))?;
+        copy_program(&folder.join("nerdctl"))?;
     }
     let path = std::env::join_paths(&folders)?;
     let mut command = Command::new(folders[0].join("nerdctl"));
