@@ -129,10 +129,7 @@ impl Ledger {
     pub fn is_compared(&self, scan: &Scan, index: usize, is_doubted: bool) -> bool {
         let signature = &scan.node(index).signature;
         let is_worth_it = is_doubted || signature.size() >= LEAST_TO_COMPARE;
-        self.entries[index].made == Some(Kind::File)
-            && signature.kind == Kind::File
-            && !signature.has_other_links()
-            && is_worth_it
+        self.entries[index].made == Some(Kind::File) && signature.kind == Kind::File && is_worth_it
     }
 
     /// Strays that are the content of one of `entries`. Those in `doubted` are never taken to be whole.

@@ -34,7 +34,13 @@ impl Work {
         let mut entries = ledger.to_read(scan, doubted);
         entries.retain(|index| !leaves(*index));
         let moves = ledger.moves(scan, &entries, doubted);
-        let is_compared = |index: &usize| ledger.is_compared(scan, *index, doubted.contains(index));
+        let mut inodes = HashSet::new();
+        let mut is_compared = |index: &usize| {
+            let signature = &scan.node(*index).signature;
+            ledger.is_compared(scan, *index, doubted.contains(index))
+                // Of several names one; the clone's others are made anew, as links to it.
+                && (!signature.has_other_links() || inodes.insert(signature.identity()))
+        };
         let in_place = entries.iter().filter(|index| is_compared(index));
         let changed = moves.iter().filter(|one| !one.is_whole);
         let mut copies: HashMap<_, _> = changed.map(|one| (one.to, one.from)).collect();
@@ -52,7 +58,10 @@ impl Work {
     fn sort(&mut self, scan: &Scan) {
         let whole = self.moves.iter().filter(|one| one.is_whole);
         let whole: HashSet<usize> = whole.map(|one| one.to).collect();
-        let mut firsts: HashMap<Identity, usize> = HashMap::new();
+        let in_place = self.copies.iter().filter(|(to, from)| to == from);
+        let mut firsts: HashMap<Identity, usize> = in_place
+            .map(|(index, _)| (scan.node(*index).signature.identity(), *index))
+            .collect();
         for &index in self.entries.iter().filter(|index| !whole.contains(index)) {
             let signature = &scan.node(index).signature;
             if signature.has_other_links() {

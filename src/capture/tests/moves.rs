@@ -55,6 +55,34 @@ fn only_reads(differing: u64, change: fn(&Place)) {
 }
 
 #[test]
+fn of_a_large_file_that_gets_another_name_nothing_is_copied() {
+    only_reads(0, |place| {
+        fs::hard_link(place.path("file"), place.path("a")).unwrap();
+        fs::hard_link(place.path("file"), place.path("z")).unwrap();
+    });
+}
+
+#[test]
+fn of_a_large_file_with_several_names_only_blocks_that_changed_are_read() {
+    for file_system in PROVEN {
+        let disk = disk(file_system);
+        let place = place(&disk, LARGE);
+        for name in ["a", "z"] {
+            fs::hard_link(place.path("file"), place.path(name)).unwrap();
+        }
+        place.let_it_grow_old("file");
+        let Read { copied, .. } = place.capture(
+            |_| {},
+            |_| {
+                open(&place).write_all_at(b"changed", 0).unwrap();
+                fs::rename(place.path("a"), place.path("b")).unwrap();
+            },
+        );
+        assert!(copied <= PAGE, "{copied} bytes were copied");
+    }
+}
+
+#[test]
 fn of_a_large_file_only_blocks_that_changed_are_read() {
     only_reads(3 * PAGE, |place| {
         let file = open(place);
