@@ -219,8 +219,41 @@ fn has_stuck_process(container: &Container) -> Result<bool> {
     }))
 }
 
+/// What was read by then is thrown away, before the watchdog has to thaw.
+#[test]
+fn a_freeze_that_lasts_longer_than_it_may_is_ended_and_tried_again() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    container.spawn(&["probe", "big", "/big", CHANGING])?;
+    container.wait_for("/big")?;
+    let freezer = container.freezer()?;
+    let freezeframe = daemon
+        .freezeframe(FREEZEFRAME)?
+        .with("FREEZEFRAME_MAX_PAUSE", "900ms");
+    for _ in 0..MOST_COMMITS {
+        let mut committing = freezeframe.start_commit_until_frozen(&container, IMAGE)?;
+        std::thread::sleep(INTO_THE_FREEZE);
+        committing.signal(Signal::STOP)?;
+        std::thread::sleep(Duration::from_secs(1));
+        let was_frozen = freezer.is_frozen();
+        committing.signal(Signal::CONT)?;
+        wait_until("the thaw", BOUND, || {
+            Ok((!freezer.is_frozen()).then_some(()))
+        })?;
+        let freezes_again = committing.wait_until_frozen(&freezer)?;
+        committing.finish()?.succeeded()?;
+        if was_frozen && freezes_again {
+            return Ok(());
+        }
+    }
+    panic!(
+        "none of {MOST_COMMITS} commits that were stopped within their freezes was seen to freeze again"
+    )
+}
+
 /// For the freeze to last long enough to be met, in MiB.
-const CHANGING: &str = "48";
+const CHANGING: &str = "96";
+const INTO_THE_FREEZE: Duration = Duration::from_millis(5);
 const MOST_COMMITS: u32 = 10;
 
 /// What was read of the container before and after a thaw is thrown away, and read again.
@@ -233,7 +266,9 @@ fn a_thaw_by_somebody_else_in_the_midst_of_the_freeze_is_noticed() -> Result {
     let (heartbeat, freezer) = (container.heartbeat()?, container.freezer()?);
     let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
     for _ in 0..MOST_COMMITS {
-        let committing = freezeframe.start_commit_until_frozen(&container, IMAGE)?;
+        let mut committing = freezeframe.start_commit_until_frozen(&container, IMAGE)?;
+        // So that it is not stopped before it has seen itself that the container is frozen.
+        std::thread::sleep(INTO_THE_FREEZE);
         committing.signal(Signal::STOP)?;
         // Stopped too late, it has thawed the container itself.
         let was_frozen = freezer.is_frozen();
@@ -243,11 +278,14 @@ fn a_thaw_by_somebody_else_in_the_midst_of_the_freeze_is_noticed() -> Result {
             Ok((heartbeat.beats()? > beats + 5).then_some(()))
         })?;
         committing.signal(Signal::CONT)?;
+        let freezes_again = committing.wait_until_frozen(&freezer)?;
         committing.finish()?.succeeded()?;
         check_law(&daemon, &View::snapshot(&daemon, IMAGE)?.path().join("law"))?;
-        if was_frozen {
+        if was_frozen && freezes_again {
             return Ok(());
         }
     }
-    panic!("none of {MOST_COMMITS} commits was stopped within its freeze")
+    panic!(
+        "none of {MOST_COMMITS} commits that were stopped within their freezes was seen to freeze again"
+    )
 }

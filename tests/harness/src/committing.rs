@@ -81,7 +81,7 @@ impl Committing {
     }
 
     /// False if it ends without having been seen to freeze.
-    pub(crate) fn wait_until_frozen(&mut self, freezer: &Freezer) -> Result<bool> {
+    pub fn wait_until_frozen(&mut self, freezer: &Freezer) -> Result<bool> {
         while self.child.try_wait()?.is_none() {
             if freezer.is_frozen() {
                 return Ok(true);
