@@ -84,6 +84,11 @@ mod tests {
                 };
                 assert_eq!(names("targets"), targets);
                 assert_eq!(names("corpus"), targets);
+                let manifest = fs::read_to_string(fuzz.join("Cargo.toml")).unwrap();
+                for target in targets {
+                    let program = format!("name = \"{target}\"\npath = \"targets/{target}.rs\"\n");
+                    assert!(manifest.contains(&program), "{target}");
+                }
             }
         };
     }

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use harness::{Daemon, wait_until};
+use harness::{Daemon, Signal, wait_until};
 
 use super::*;
-use crate::containerd::WrittenBlob;
+use crate::containerd::{CLEAN_UP_BOUND, WrittenBlob};
 
 const SNAPSHOTTER: &str = "overlayfs";
 /// A relay may come some seconds late, on a busy machine.
@@ -18,6 +18,11 @@ const NEVER_RELAYED: Terms = Terms {
     lifetime: Duration::from_secs(3),
     relay_period: Duration::from_secs(1000),
 };
+const OFTEN_RELAYED: Terms = Terms {
+    lifetime: Duration::from_secs(120),
+    relay_period: Duration::from_secs(1),
+};
+const MARGIN: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn client(daemon: &Daemon) -> Containerd {
@@ -106,6 +111,26 @@ fn a_relay_that_fails_leaves_the_leases_as_they_were() {
     let lost = ["nobody-has-this".to_owned(), held];
     client.relay(&lost, QUICK).expect_err("a lease of nobody");
     assert_eq!(leases(&daemon), before);
+}
+
+#[test]
+fn after_a_relay_that_failed_the_next_one_works() {
+    let daemon = Daemon::start().unwrap();
+    let client = client(&daemon);
+    let lease = Lease::acquire_on(&client, OFTEN_RELAYED).unwrap();
+    let blob = make_things(&client);
+    daemon.signal(Signal::STOP).unwrap();
+    std::thread::sleep(OFTEN_RELAYED.relay_period + CLEAN_UP_BOUND + MARGIN);
+    daemon.signal(Signal::CONT).unwrap();
+    let first = client.current_lease();
+    wait_until("a relay", PATIENCE, || {
+        let current = client.current_lease();
+        Ok((current.is_some() && current != first).then_some(()))
+    })
+    .unwrap();
+    daemon.ctr().collect_garbage().unwrap();
+    assert_eq!(are_there(&client, &blob), [true, true]);
+    drop(lease);
 }
 
 #[test]
