@@ -2,7 +2,8 @@
 //!
 //! Every call carries the namespace and, once one is held, the lease, so nothing is created that the lease does not
 //! own. A call gives up when a signal asks the commit to stop, and when the daemon answers nobody any more; `steady`
-//! makes calls that heed no signal, `for_cleaning_up` those that end within a bound as well. gRPC needs a runtime; it lives here and nowhere else.
+//! makes calls that heed no signal, `for_cleaning_up` those that end within a bound as well. gRPC needs a runtime; it
+//! lives here and nowhere else.
 
 mod blob_writer;
 mod content;
