@@ -177,7 +177,7 @@ impl Commit<'_> {
             },
             Plan::Delegate { reason } => reason,
         };
-        self.delegate(scene, real, &reason)
+        self.delegate(scene, real, &reason).map_err(explain)
     }
 
     fn commit_directly(&mut self, scene: &Scene, plan: &DirectPlan) -> Result<()> {

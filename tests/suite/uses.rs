@@ -73,6 +73,8 @@ fn a_removed_image_leaves_nothing() -> Result {
     let daemon = Daemon::start()?;
     let container = daemon.run(&["sleep", "1000"])?;
     container.shell("echo something >/srv/new")?;
+    // What nerdctl's run needed for a while may not have gone yet.
+    daemon.ctr().collect_garbage()?;
     let before = harness::Leftovers::now(&container)?;
     commit(&container, IMAGE, &[])?;
     let with_image = before.changes(&harness::Leftovers::now(&container)?);
