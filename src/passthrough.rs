@@ -36,7 +36,8 @@ impl RealNerdctl {
     /// `$FREEZEFRAME_NERDCTL`, else the first `nerdctl` in PATH that is not this program under whatever name.
     ///
     /// # Errors
-    /// The variable names this program or nothing that is in PATH, or a chain of stand-ins has come back to us. Finding nothing is no error.
+    /// The variable names this program or nothing that is in PATH, or a chain of stand-ins has come back to us. Finding
+    /// nothing is no error.
     pub fn find() -> Result<Option<Self>> {
         if env::var_os(GUARD).is_some() {
             bail!(

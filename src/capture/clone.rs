@@ -252,7 +252,6 @@ impl<'tree> Clone<'tree> {
 
     /// Sets the attributes of directories, and gives the clone away: nothing can be copied any more.
     pub fn complete(mut self) -> Result<CompleteClone> {
-        self.staging.clean_up();
         self.replica.finish(&self.scan)?;
         Ok(CompleteClone {
             tree: self.replica.into_tree(),

@@ -96,7 +96,7 @@ pub fn explain(error: io::Error, path: &[u8]) -> anyhow::Error {
 fn read_content(tree: &Tree, path: &[u8], signature: &Signature) -> io::Result<Content> {
     let mut content = Content::empty();
     let directory = tree.directory(path)?;
-    let read_at = still_is(directory.as_fd(), signature)?.then(Moment::stamped_now);
+    let read_at = clock_if_still(directory.as_fd(), signature)?;
     tree::for_each_name(directory.as_fd(), |name| {
         if name.starts_with(WHITEOUT_PREFIX) {
             content.unrepresentable += 1;
@@ -113,10 +113,15 @@ fn read_content(tree: &Tree, path: &[u8], signature: &Signature) -> io::Result<C
     Ok(content)
 }
 
-/// Whether an open directory looks like `signature`: another may have taken its place, and give it back.
-pub fn still_is(directory: BorrowedFd<'_>, signature: &Signature) -> io::Result<bool> {
+/// The clock before an open directory is read, if it looks like `signature`: another may have taken its place, and give it
+/// back, and of that one the change time says nothing.
+pub fn clock_if_still(
+    directory: BorrowedFd<'_>,
+    signature: &Signature,
+) -> io::Result<Option<Moment>> {
     let now = Signature::of(&tree::stat(directory)?);
-    Ok(now.is_some_and(|now| now.agrees_with(signature)))
+    let is_same = now.is_some_and(|now| now.agrees_with(signature));
+    Ok(is_same.then(Moment::stamped_now))
 }
 
 /// What an entry looks like; `None` if it has vanished or is a socket.

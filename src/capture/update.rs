@@ -10,7 +10,9 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::{Context, Result};
 
-use super::directory::{WHITEOUT_PREFIX, explain, has_vanished, look_at, root_signature, still_is};
+use super::directory::{
+    WHITEOUT_PREFIX, clock_if_still, explain, has_vanished, look_at, root_signature,
+};
 use super::scan::{Check, ROOT, Scan};
 use super::signature::{Kind, Signature};
 use super::workers;
@@ -164,7 +166,7 @@ impl Scan {
 
     fn list_into(&self, open: &OwnedFd, directory: usize, listing: &mut Listing) -> io::Result<()> {
         let signature = &self.node(directory).signature;
-        let read_at = still_is(open.as_fd(), signature)?.then(Moment::stamped_now);
+        let read_at = clock_if_still(open.as_fd(), signature)?;
         // The one that was read first is last. Mostly the order is what it was.
         let mut expected: Vec<usize> = self.children(directory).collect();
         let mut strangers: HashSet<Box<[u8]>> = HashSet::new();
