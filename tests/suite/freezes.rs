@@ -82,9 +82,7 @@ fn a_freeze_that_does_not_complete_on_version_1_is_undone_and_told_of() -> Resul
         return Ok(());
     }
     let daemon = Daemon::start()?;
-    let disk = mount_disk(&daemon)?;
-    let container = beside(&daemon, &disk)?;
-    write_slowly(&container, &disk)?;
+    let (container, disk) = writing_slowly(&daemon)?;
     expect_undone(&container, || throttle(&container, &disk, 0))
 }
 
@@ -94,9 +92,7 @@ fn a_freeze_that_does_not_complete_is_tried_again() -> Result {
         return Ok(());
     }
     let daemon = Daemon::start()?;
-    let disk = mount_disk(&daemon)?;
-    let container = beside(&daemon, &disk)?;
-    write_slowly(&container, &disk)?;
+    let (container, disk) = writing_slowly(&daemon)?;
     wait_until("a process that is stuck", BOUND, || {
         Ok(has_stuck_process(&container)?.then_some(()))
     })?;
@@ -129,12 +125,14 @@ fn has_throttles() -> Result<bool> {
     Ok(has)
 }
 
-/// Has a process stuck that, were nobody to lift the throttle, would be so for half a minute.
-fn write_slowly(container: &Container, disk: &Path) -> Result {
-    throttle(container, disk, 4096)?;
+/// With its disk, and a process that, were nobody to lift the throttle, would be stuck for half a minute.
+fn writing_slowly(daemon: &Daemon) -> Result<(Container<'_>, PathBuf)> {
+    let disk = mount_disk(daemon)?;
+    let container = beside(daemon, &disk)?;
+    throttle(&container, &disk, 4096)?;
     let script = "dd if=/dev/zero of=/slow/file bs=128k count=1 conv=fsync";
     container.spawn(&["sh", "-c", script])?;
-    Ok(())
+    Ok((container, disk))
 }
 
 fn beside<'d>(daemon: &'d Daemon, disk: &Path) -> Result<Container<'d>> {

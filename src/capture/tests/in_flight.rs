@@ -71,9 +71,7 @@ fn copy_in_the_midst_of_a_write(place: &Place, finish: fn(&Place, Clone)) {
         let source = &source;
         let copier = scope.spawn(move || {
             sender.send(gettid()).unwrap();
-            let (mut clone, scan) = place.begin(source, &[]);
-            clone.copy_scanned(scan, &[]).unwrap();
-            clone
+            place.begin_copied(source)
         });
         let thread = copier_thread.recv_timeout(BOUND).unwrap();
         wait_until("the copy, or its waiting", BOUND, || {

@@ -104,6 +104,13 @@ impl Place {
         (clone.unwrap(), scan)
     }
 
+    /// Until the first copy.
+    pub fn begin_copied<'tree>(&self, source: &'tree Tree) -> Clone<'tree> {
+        let (mut clone, scan) = self.begin(source, &[]);
+        clone.copy_scanned(scan, &[]).unwrap();
+        clone
+    }
+
     /// From the delta on, and compares.
     pub fn finish(&self, mut clone: Clone, processes: &[u32]) -> Read {
         let delta = clone.read_delta(processes, &|| Ok(())).unwrap();

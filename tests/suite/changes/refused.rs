@@ -89,21 +89,8 @@ fn a_strategy_of_delegating_refuses_too() -> Result {
 /// Their commits are the real nerdctl's: one that would refuse all is none that is asked.
 #[test]
 fn other_users_than_root_are_refused_in_our_words() -> Result {
-    let folder = TempDir::new()?;
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
-    let program = folder.path().join("freezeframe");
-    copy_program(&program)?;
-    let alias = folder.path().join("nerdctl");
-    symlink(&program, &alias)?;
-    let command = |change| {
-        let mut command = Command::new(&alias);
-        command
-            .args(["commit", "-c", change, "a", "b"])
-            .current_dir("/");
-        command.env("FREEZEFRAME_NERDCTL", "/bin/echo");
-        command.uid(65534).gid(65534);
-        command
-    };
+    let setting = OtherUser::new()?;
+    let command = |change| setting.command(&["commit", "-c", change, "a", "b"]);
     let call = |change| outcome(&mut command(change));
     let passed_on = call("CMD [\"a\"]")?.succeeded()?.text();
     assert_eq!(passed_on, "commit -c CMD [\"a\"] a b");
@@ -123,23 +110,42 @@ fn other_users_than_root_are_refused_in_our_words() -> Result {
 /// As what they are given of the real nerdctl.
 #[test]
 fn other_users_than_root_get_their_report() -> Result {
-    let folder = TempDir::new()?;
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777))?;
-    let program = folder.path().join("nerdctl");
-    copy_program(&program)?;
-    let path = folder.path().join("report.json");
-    let mut command = Command::new(&program);
-    command.args(["commit", "--report"]).arg(&path);
-    command
-        .args(["a", "b"])
-        .env("FREEZEFRAME_NERDCTL", "/bin/echo");
-    let passed_on = outcome(command.current_dir("/").uid(65534).gid(65534))?;
+    let setting = OtherUser::new()?;
+    let path = setting.folder.path().join("report.json");
+    let mut command = setting.command(&["commit", "a", "b", "--report"]);
+    let passed_on = outcome(command.arg(&path))?;
     assert_eq!(passed_on.succeeded()?.text(), "commit a b");
     let report: Value = serde_json::from_slice(&fs::read(&path)?)?;
     assert_eq!(report["result"], "ok");
     assert_eq!(report["strategy"], "delegate");
     assert_eq!(report["reason"], "called by another user than root");
     Ok(())
+}
+
+/// A user who is not root, and has an echo for the real nerdctl.
+struct OtherUser {
+    folder: TempDir,
+}
+
+impl OtherUser {
+    fn new() -> Result<Self> {
+        let folder = TempDir::new()?;
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777))?;
+        let program = folder.path().join("freezeframe");
+        copy_program(&program)?;
+        symlink(&program, folder.path().join("nerdctl"))?;
+        Ok(Self { folder })
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(self.folder.path().join("nerdctl"));
+        command
+            .args(words)
+            .current_dir("/")
+            .env("FREEZEFRAME_NERDCTL", "/bin/echo");
+        command.uid(65534).gid(65534);
+        command
+    }
 }
 
 /// Nothing that `attempt` does to a running container has any effect.

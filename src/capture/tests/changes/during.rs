@@ -72,8 +72,7 @@ fn what_is_in_a_directory_whose_parent_is_away_while_it_is_looked_at_is_in_the_c
         make_many(&top.join("folder"), "content");
         place.let_all_grow_old();
         let source = place.tree();
-        let (mut clone, scan) = place.begin(&source, &[]);
-        clone.copy_scanned(scan, &[]).unwrap();
+        let mut clone = place.begin_copied(&source);
         let (from, to) = (top.clone(), away.clone());
         let updated = clone.update(&at_piece(LAST_PIECE, move || Ok(fs::rename(&from, &to)?)));
         updated.unwrap();
@@ -93,8 +92,7 @@ fn what_is_in_a_directory_that_takes_the_place_of_one_that_was_away_is_in_the_cl
         make_many(&other, "another");
         place.let_all_grow_old();
         let source = place.tree();
-        let (mut clone, scan) = place.begin(&source, &[]);
-        clone.copy_scanned(scan, &[]).unwrap();
+        let mut clone = place.begin_copied(&source);
         fs::rename(&top, other.with_extension("old")).unwrap();
         let put = at_piece(LAST_PIECE, move || Ok(fs::rename(&other, &top)?));
         clone.update(&put).unwrap();
@@ -112,8 +110,7 @@ fn what_a_scan_has_seen_that_came_to_no_end_is_in_the_clone() {
         make_many(&top, "one");
         place.let_all_grow_old();
         let source = place.tree();
-        let (mut clone, scan) = place.begin(&source, &[]);
-        clone.copy_scanned(scan, &[]).unwrap();
+        let mut clone = place.begin_copied(&source);
         fs::write(top.join("1"), "two").unwrap();
         fs::rename(top.join("2"), top.join("3")).unwrap();
         fs::remove_file(top.join("4")).unwrap();

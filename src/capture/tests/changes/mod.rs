@@ -74,8 +74,7 @@ fn changes_in_every_pass_are_in_the_clone() {
         let disk = disk(file_system);
         let place = prepared(&disk);
         let source = place.tree();
-        let (mut clone, scan) = place.begin(&source, &[]);
-        clone.copy_scanned(scan, &[]).unwrap();
+        let mut clone = place.begin_copied(&source);
         for which in [CHANGE, BACK, CHANGE] {
             step(&place.source(), which);
             clone.pass(NOBODY).unwrap();

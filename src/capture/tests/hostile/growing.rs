@@ -85,8 +85,7 @@ fn a_sparse_file_of_huge_apparent_size_takes_what_its_data_take() {
             file.write_all_at(b"data", offset).unwrap();
         }
         let source = place.tree();
-        let (mut clone, scan) = place.begin(&source, &[]);
-        clone.copy_scanned(scan, &[]).unwrap();
+        let mut clone = place.begin_copied(&source);
         file.write_all_at(b"more", size / 4).unwrap();
         let delta = clone.read_delta(&[], &|| Ok(())).unwrap();
         assert!(

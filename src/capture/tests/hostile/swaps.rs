@@ -114,8 +114,7 @@ fn capture_while(place: &Place, swap: impl Fn(usize) + Sync) {
             }
         });
         let _over = SetOnDrop(&is_over);
-        let (mut clone, scan) = place.begin(&source, &[]);
-        clone.copy_scanned(scan, &[]).unwrap();
+        let mut clone = place.begin_copied(&source);
         wait_until("many rounds of swaps", BOUND, || {
             clone.pass(NOBODY)?;
             Ok((rounds.load(Ordering::Relaxed) >= ROUNDS).then_some(()))

@@ -110,8 +110,7 @@ fn during_the_stages(place: &Place, mut random: Random) {
             }
         });
         let _over = SetOnDrop(&is_over);
-        let (mut clone, scan) = place.begin(&source, &[]);
-        clone.copy_scanned(scan, &[]).unwrap();
+        let mut clone = place.begin_copied(&source);
         clone.pass(NOBODY).unwrap();
         clone
     });
