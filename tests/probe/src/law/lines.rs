@@ -1,9 +1,10 @@
 //! Logs of numbered lines, and a log that is rotated.
 //!
-//! A line is one `write` in append mode, so no instant shows half of one. One writer
-//! appends line n to nine logs in turn: their lengths never rise along the logs and
-//! differ by at most one. Another moves its log to `log.1` every so many lines: the
-//! numbers run on from `log.1` to `log` without a gap.
+//! A line is one `write` in append mode, so no instant shows half of one; and it never
+//! lies on two pages, between which SIGKILL may end a `write`. One writer appends line n
+//! to nine logs in turn: their lengths never rise along the logs and differ by at most
+//! one. Another moves its log to `log.1` every so many lines: the numbers run on from
+//! `log.1` to `log` without a gap.
 
 use super::{BREATH, Writer, read, violation};
 use std::fs::{self, File};
@@ -13,7 +14,11 @@ use std::thread;
 
 const LOGS: usize = 9;
 const LINES_BETWEEN_ROTATIONS: u64 = 500;
-const PADDING: &str = "a line long enough that a log soon spans more than one page";
+const PADDING: &str = "long enough that a log soon spans more than one page";
+/// A number of ten digits, a space, the padding, the line's end.
+const LINE: usize = 10 + 1 + PADDING.len() + 1;
+const SMALLEST_PAGE: usize = 4096;
+const _: () = assert!(SMALLEST_PAGE.is_multiple_of(LINE));
 
 pub fn logs_writer(directory: &Path) -> io::Result<Writer> {
     fs::create_dir_all(directory)?;
