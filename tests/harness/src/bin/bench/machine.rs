@@ -22,7 +22,7 @@ pub fn describe() -> Result {
     let load: Vec<_> = load.split(' ').take(3).collect();
     println!("load:    {} before the first measurement", load.join(" "));
     println!(
-        "disks:   loop-mounted files below {}",
+        "disks:   loop-mounted files below {}, with direct I/O where they can",
         std::env::temp_dir().display()
     );
     println!("figures: the median (the least … the most)");
