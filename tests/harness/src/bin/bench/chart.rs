@@ -1,15 +1,9 @@
-//! The frozen times as a picture: panels side by side, both axes logarithmic, in SVG.
-//!
-//! It stands for itself, in light and in dark surroundings, and needs no font but the reader's.
+//! The frozen times as a picture: panels side by side, both axes logarithmic.
 
 use crate::figures::seconds;
-use anyhow::Context;
+use crate::picture::Picture;
 use harness::Result;
 use std::fmt::Write;
-use std::fs;
-use std::path::Path;
-
-const FILE: &str = "target/bench/frozen.svg";
 
 /// What one panel takes, and the room around its plot.
 const PANEL: (f64, f64) = (430.0, 350.0);
@@ -21,16 +15,14 @@ const BOTTOM: f64 = 44.0;
 const KEY: f64 = 120.0;
 
 const STYLE: &str = "\
-text{font:12px system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif;fill:#57606a}\
-.title{font-size:14px;font-weight:600;fill:#1f2328}\
 .grid{stroke:#d1d9e0;stroke-width:1}\
 polyline{fill:none;stroke-width:2.5;stroke-linejoin:round;stroke-linecap:round}\
 .stock{stroke:#bc4c00}.ours{stroke:#0969da}\
 circle.stock,text.stock{fill:#bc4c00;stroke:none}circle.ours,text.ours{fill:#0969da;stroke:none}\
-text.stock,text.ours{font-weight:600}\
-@media(prefers-color-scheme:dark){text{fill:#9198a1}.title{fill:#f0f6fc}.grid{stroke:#3d444d}\
-.stock{stroke:#f0883e}.ours{stroke:#58a6ff}\
-circle.stock,text.stock{fill:#f0883e}circle.ours,text.ours{fill:#58a6ff}}";
+text.stock,text.ours{font-weight:600}";
+const DARK: &str = "\
+.grid{stroke:#3d444d}.stock{stroke:#f0883e}.ours{stroke:#58a6ff}\
+circle.stock,text.stock{fill:#f0883e}circle.ours,text.ours{fill:#58a6ff}";
 
 pub struct Panel {
     pub title: &'static str,
@@ -64,30 +56,21 @@ impl Line {
 }
 
 pub fn write(panels: &[Panel]) -> Result {
-    let file = Path::new(FILE);
-    let describe = || format!("writing the chart {FILE}");
-    fs::create_dir_all(file.parent().unwrap_or(file)).with_context(describe)?;
-    fs::write(file, svg(panels)?).with_context(describe)?;
-    println!("  the frozen times as a chart: {FILE}");
-    Ok(())
-}
-
-fn svg(panels: &[Panel]) -> Result<String> {
-    let width = PANEL.0 * panels.iter().map(|_| 1.0).sum::<f64>();
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {}\" role=\"img\" \
-         aria-label=\"How long a commit freezes the container\">\n<style>{STYLE}</style>\n",
-        PANEL.1
-    );
+    let mut content = String::new();
     let mut left = 0.0;
     for panel in panels {
-        writeln!(svg, "<g transform=\"translate({left} 0)\">")?;
-        panel.draw(&mut svg)?;
-        svg.push_str("</g>\n");
+        writeln!(content, "<g transform=\"translate({left} 0)\">")?;
+        panel.draw(&mut content)?;
+        content.push_str("</g>\n");
         left += PANEL.0;
     }
-    svg.push_str("</svg>\n");
-    Ok(svg)
+    let picture = Picture {
+        file: "frozen.svg",
+        label: "How long a commit freezes the container",
+        size: (left, PANEL.1),
+        style: (STYLE, DARK),
+    };
+    picture.write(&content)
 }
 
 impl Panel {

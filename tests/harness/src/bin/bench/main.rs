@@ -12,7 +12,9 @@ mod machine;
 mod measure;
 mod neighbours;
 mod pass_through;
+mod picture;
 mod scene;
+mod shares;
 mod table;
 mod tools;
 mod watch;
@@ -100,5 +102,5 @@ fn run(words: &[String]) -> Result {
         }
     }
     table::summarize(&comparisons);
-    Ok(())
+    shares::write(&comparisons)
 }
