@@ -9,6 +9,7 @@ mod deflate;
 mod entry;
 mod gzip;
 mod pipeline;
+mod sample;
 mod size;
 
 use std::collections::HashMap;
