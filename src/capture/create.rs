@@ -52,7 +52,9 @@ pub fn make_file(
     memory: &Memory,
 ) -> Result<()> {
     let file = put_content(parent, name, &material.content, memory)?;
-    rustix::fs::ftruncate(&file, material.size)?;
+    if written(&material.content) != Some(material.size) {
+        rustix::fs::ftruncate(&file, material.size)?;
+    }
     // This takes from a file what capability it had (capabilities(7)).
     fchown(&file, Some(uid(signature)), Some(gid(signature)))?;
     fchmod(&file, Mode::from_raw_mode(signature.permissions()))?;
@@ -60,6 +62,17 @@ pub fn make_file(
         file::set_attribute(file.as_fd(), CAPABILITY_ATTRIBUTE, capability)?;
     }
     Ok(futimens(&file, &times(signature))?)
+}
+
+/// The size that a file has by what was written into it, where that is known.
+fn written(content: &Content) -> Option<u64> {
+    match content {
+        Content::Memory(pieces) => {
+            let last = pieces.last();
+            Some(last.map_or(0, |piece| piece.offset + piece.length as u64))
+        }
+        Content::Staged(_) | Content::Patch { .. } => None,
+    }
 }
 
 fn put_content(
