@@ -232,7 +232,9 @@ impl<'tree> Clone<'tree> {
         let made = workers::with_each(workers, files.len(), at_once, |worker, range| {
             let (mut made, mut entries) = (Vec::new(), Vec::new());
             let before = worker.reader.bytes;
-            for &index in &files[range] {
+            let files = &files[range];
+            worker.reader.fetch(scan, files);
+            for &index in files {
                 check()?;
                 let has_copy = work.copies.contains_key(&index) && ledger.is_made(index);
                 entries.push(worker.read(scan, index, has_copy.then_some(index), check)?);

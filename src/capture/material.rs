@@ -120,6 +120,17 @@ impl<'tree> Reader<'tree> {
         (self.bytes, self.compared) = (0, 0);
     }
 
+    /// Has the files among `entries` brought into memory. What has become of them is seen, and said, when they are read.
+    pub fn fetch(&mut self, scan: &Scan, entries: &[usize]) {
+        let files = entries.iter().map(|index| (*index, scan.node(*index)));
+        let files = files.filter(|(_, node)| node.kind() == Kind::File);
+        cache::fetch(files.filter_map(|(index, node)| {
+            self.enter(scan, scan.parent(index)).ok()?;
+            let file = self.open_checked(node, scan.name(index)).ok()?;
+            Some((file, node.signature.size()))
+        }));
+    }
+
     /// Reads one entry; `copy` is what the clone has of its content. `check` is asked between pieces of a long copy.
     pub fn read(
         &mut self,

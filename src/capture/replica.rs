@@ -68,7 +68,7 @@ impl Replica {
     pub fn open(&mut self, scan: &Scan, index: usize) -> Result<OwnedFd> {
         let name = scan.name(index);
         self.enter(scan, scan.parent(index))
-            .and_then(|parent| tree::open_at(parent, name, |_| true))
+            .and_then(|parent| tree::open_own(parent, name))
             .with_context(|| describe("opening the copy of", scan, index))
     }
 

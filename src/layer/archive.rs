@@ -18,12 +18,15 @@ use crate::capture::directory::WHITEOUT_PREFIX;
 use crate::capture::material::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE};
 use crate::capture::scan::{Node, ROOT, Scan};
 use crate::capture::signature::Kind;
+use crate::system::cache;
 use crate::system::file;
 use crate::system::signals;
 use crate::system::text::printable;
 use crate::system::tree::{self, Tree};
 
 const OPAQUE_NAME: &[u8] = b".wh..wh..opq";
+/// As many reads as a disk makes use of.
+const FETCHED_AT_ONCE: usize = 64;
 
 /// Writes the entries of `tree` to `sink`; returns how many.
 pub fn write(tree: &Tree, sink: &mut dyn Write) -> Result<u64> {
@@ -37,8 +40,11 @@ pub fn write(tree: &Tree, sink: &mut dyn Write) -> Result<u64> {
         directory: None,
         entries: 0,
     };
-    for index in scan.depth_first() {
-        if index != ROOT {
+    let mut entries = scan.depth_first();
+    entries.retain(|index| *index != ROOT);
+    for part in entries.chunks(FETCHED_AT_ONCE) {
+        archive.fetch(part);
+        for &index in part {
             archive
                 .append(index)
                 .with_context(|| format!("/{}", printable(&scan.path(index))))?;
@@ -59,6 +65,18 @@ struct Archive<'a> {
 }
 
 impl Archive<'_> {
+    /// Has the files among `entries` brought into memory.
+    fn fetch(&mut self, entries: &[usize]) {
+        let scan = self.scan;
+        let files = entries.iter().map(|index| (*index, scan.node(*index)));
+        let files = files.filter(|(_, node)| node.kind() == Kind::File);
+        cache::fetch(files.filter_map(|(index, node)| {
+            let directory = self.enter(scan.parent(index)).ok()?;
+            let file = tree::open_own(directory.as_fd(), scan.name(index)).ok()?;
+            Some((file, node.signature.size()))
+        }));
+    }
+
     fn append(&mut self, index: usize) -> Result<()> {
         let scan = self.scan;
         let (node, path) = (scan.node(index), scan.path(index));
@@ -137,7 +155,7 @@ impl Archive<'_> {
     fn append_file(&mut self, index: usize, node: &Node, path: Vec<u8>) -> Result<()> {
         let scan = self.scan;
         let directory = self.enter(scan.parent(index))?;
-        let file = tree::open_at(directory.as_fd(), scan.name(index), |_| true)?;
+        let file = tree::open_own(directory.as_fd(), scan.name(index))?;
         let mut entry = Entry::new(node, path, EntryType::Regular);
         entry.size = node.signature.size();
         entry.set_capability(file::attribute(file.as_fd(), CAPABILITY_ATTRIBUTE)?);
@@ -181,8 +199,11 @@ impl Read for Exactly {
         let wanted = usize::try_from(self.left)
             .unwrap_or(usize::MAX)
             .min(buffer.len());
+        if wanted == 0 {
+            return Ok(0);
+        }
         let count = self.file.read(&mut buffer[..wanted])?;
-        if count == 0 && wanted > 0 {
+        if count == 0 {
             return Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
                 "the clone has changed: something else writes to containerd's directories",

@@ -1,9 +1,15 @@
-//! What of a file the kernel holds in memory (cachestat(2)).
+//! What of a file the kernel holds in memory (cachestat(2), preadv2(2)), and what it should (`posix_fadvise(2)`).
 
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::io::IoSliceMut;
+use std::num::NonZero;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::libc;
+use rustix::fs::Advice;
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
+/// What of a file is asked for, in bytes; of a longer one the kernel reads ahead by itself.
+const MOST_AHEAD: u64 = 256 << 10;
 /// The same on every architecture (since Linux 6.5).
 const SYS_CACHESTAT: libc::c_long = 451;
 
@@ -43,4 +49,86 @@ pub fn unwritten_pages(file: BorrowedFd<'_>) -> Option<u64> {
         )
     };
     (answer == 0).then(|| found.dirty + found.written_back)
+}
+
+/// Whether the beginning of `file` can be read without waiting for a disk. True where the file system does not tell.
+fn is_at_hand(file: BorrowedFd<'_>) -> bool {
+    let mut byte = [0];
+    let read = preadv2(
+        file,
+        &mut [IoSliceMut::new(&mut byte)],
+        0,
+        ReadWriteFlags::NOWAIT,
+    );
+    read != Err(Errno::AGAIN)
+}
+
+/// Has files brought into memory together, as far as the sizes given here, if the first of them is not there: a disk has
+/// many of them sooner than one after the other.
+pub fn fetch(files: impl IntoIterator<Item = (OwnedFd, u64)>) {
+    let mut files = files.into_iter().peekable();
+    if files
+        .peek()
+        .is_none_or(|(first, _)| is_at_hand(first.as_fd()))
+    {
+        return;
+    }
+    for (file, size) in files {
+        // Whoever reads it waits for it, whether or not it is under way by then.
+        let _ = rustix::fs::fadvise(
+            file,
+            0,
+            NonZero::new(size.min(MOST_AHEAD)),
+            Advice::WillNeed,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::time::Duration;
+
+    use harness::{Disk, FileSystem, wait_until};
+
+    use super::*;
+
+    const FILES: usize = 20;
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    fn files(disk: &Disk) -> Vec<File> {
+        let open = |index: usize| File::open(disk.path().join(index.to_string())).unwrap();
+        (0..FILES).map(open).collect()
+    }
+
+    #[test]
+    fn what_is_not_in_memory_is_brought_there() {
+        for file_system in [FileSystem::Ext4, FileSystem::Xfs, FileSystem::Btrfs] {
+            let disk = Disk::new(file_system).unwrap();
+            for index in 0..FILES {
+                fs::write(disk.path().join(index.to_string()), [7; 10_000]).unwrap();
+            }
+            for file in files(&disk) {
+                assert!(is_at_hand(file.as_fd()));
+                file.sync_all().unwrap();
+                rustix::fs::fadvise(&file, 0, None, Advice::DontNeed).unwrap();
+                assert!(!is_at_hand(file.as_fd()));
+            }
+            fetch(files(&disk).into_iter().map(|file| (file.into(), 10_000)));
+            let are_at_hand = || files(&disk).iter().all(|file| is_at_hand(file.as_fd()));
+            wait_until("the files", PATIENCE, || Ok(are_at_hand().then_some(()))).unwrap();
+        }
+    }
+
+    #[test]
+    fn where_the_first_is_in_memory_the_others_are_left() {
+        let disk = Disk::new(FileSystem::Ext4).unwrap();
+        for index in 0..FILES {
+            fs::write(disk.path().join(index.to_string()), [7; 10_000]).unwrap();
+        }
+        let mut asked = 0;
+        let files = files(&disk).into_iter().inspect(|_| asked += 1);
+        fetch(files.map(|file| (file.into(), 10_000)));
+        assert_eq!(asked, 1);
+    }
 }

@@ -134,6 +134,12 @@ pub fn open_at(
     Ok(rustix::fs::openat(CWD, path, flags, Mode::empty())?)
 }
 
+/// Opens the regular file `name` for reading, in a tree that nobody else can touch.
+pub fn open_own(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOATIME | OFlags::CLOEXEC;
+    open_beneath(directory, name, flags, BENEATH)
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
