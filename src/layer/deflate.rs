@@ -9,6 +9,10 @@ const BLOCK_HEADER: usize = 3;
 /// Length and complement of an empty stored block, which begins on a whole byte.
 const EMPTY_STORED: [u8; 4] = [0, 0, 0xff, 0xff];
 
+/// How many bits are seen at once, and the most that a distance takes with those after its code.
+const LOOK: usize = 56;
+const DISTANCE: usize = 15 + 13;
+
 const CODE_LENGTHS: usize = 19;
 /// In which order their lengths are written (3.2.7).
 const CODE_LENGTH_ORDER: [usize; CODE_LENGTHS] = [
@@ -69,7 +73,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// At least 56 bits from the position on; zeros after the end.
+    /// At least `LOOK` bits from the position on; zeros after the end.
     fn look(&self) -> u64 {
         let at = self.position / 8;
         let word = match self.stream.get(at..).and_then(<[u8]>::first_chunk) {
@@ -138,6 +142,7 @@ impl<'a> Walk<'a> {
     /// Goes on to the end of the block.
     fn skip_codes(&mut self, literals: &Table, distances: &Table) -> Option<()> {
         while self.position <= self.stream.len() * 8 {
+            let begin = self.position;
             let mut word = self.look();
             let mut entry = literals.entry(word);
             // Two literals and what follows, 50 bits at most, are in one look.
@@ -153,10 +158,16 @@ impl<'a> Walk<'a> {
             match entry {
                 0 => return None,
                 END.. => return Some(()),
-                LENGTH.. => match distances.entry(self.look()) {
-                    0 => return None,
-                    distance => self.position += usize::from(distance),
-                },
+                LENGTH.. => {
+                    word >>= entry & BITS;
+                    if self.position - begin > LOOK - DISTANCE {
+                        word = self.look();
+                    }
+                    match distances.entry(word) {
+                        0 => return None,
+                        distance => self.position += usize::from(distance),
+                    }
+                }
                 _ => {}
             }
         }
@@ -192,16 +203,17 @@ impl Table {
     /// The canonical code with these lengths (3.2.2); `entry` is given a code and its length.
     fn of(lengths: &[u8], entry: impl Fn(usize, u8) -> Option<u8>) -> Self {
         let longest = lengths.iter().copied().max().unwrap_or(0);
-        let mut entries = vec![0; 1 << longest];
+        let mut entries = Vec::with_capacity(1 << longest);
+        entries.push(0);
         let mut code = 0_usize;
         for length in 1..=longest {
+            // What is known goes on with either bit.
+            entries.extend_from_within(..);
             code <<= 1;
-            let step = 1_usize << length;
             for (symbol, _) in lengths.iter().enumerate().filter(|(_, of)| **of == length) {
-                // Codes are written from their highest bit on.
-                let first = code.reverse_bits() >> (usize::BITS - u32::from(length));
-                let all = entries.iter_mut().skip(first).step_by(step);
-                all.for_each(|place| *place = entry(symbol, length).unwrap_or(0));
+                // Codes are written from their highest bit on. So many bits are an index of as many entries.
+                let place = code.reverse_bits() >> (usize::BITS - u32::from(length));
+                entries[place] = entry(symbol, length).unwrap_or(0);
                 code += 1;
             }
         }
