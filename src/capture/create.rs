@@ -67,8 +67,9 @@ pub fn make_file(
 /// The size that a file has by what was written into it, where that is known.
 fn written(content: &Content) -> Option<u64> {
     match content {
+        // What was cut off before it could be read left an empty piece.
         Content::Memory(pieces) => {
-            let last = pieces.last();
+            let last = pieces.iter().rfind(|piece| piece.length > 0);
             Some(last.map_or(0, |piece| piece.offset + piece.length as u64))
         }
         Content::Staged(_) | Content::Patch { .. } => None,
@@ -181,5 +182,23 @@ fn whole_seconds(seconds: i64) -> Timestamps {
     Timestamps {
         last_access: time,
         last_modification: time,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_written_makes_a_size() {
+        let piece = |offset, length| Piece {
+            offset,
+            start: 0,
+            length,
+        };
+        let size = |pieces| written(&Content::Memory(pieces));
+        assert_eq!(size(Vec::new()), Some(0));
+        assert_eq!(size(vec![piece(0, 10), piece(4096, 7)]), Some(4103));
+        assert_eq!(size(vec![piece(0, 10), piece(4096, 0)]), Some(10));
     }
 }
