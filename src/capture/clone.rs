@@ -233,7 +233,10 @@ impl<'tree> Clone<'tree> {
             let (mut made, mut entries) = (Vec::new(), Vec::new());
             let before = worker.reader.bytes;
             let files = &files[range];
-            worker.reader.fetch(scan, files);
+            // One by itself is asked for no sooner than it is read.
+            if files.len() > 1 {
+                worker.reader.fetch(scan, files);
+            }
             for &index in files {
                 check()?;
                 let has_copy = work.copies.contains_key(&index) && ledger.is_made(index);

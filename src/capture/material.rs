@@ -122,9 +122,7 @@ impl<'tree> Reader<'tree> {
 
     /// Has the files among `entries` brought into memory. What has become of them is seen, and said, when they are read.
     pub fn fetch(&mut self, scan: &Scan, entries: &[usize]) {
-        let files = entries.iter().map(|index| (*index, scan.node(*index)));
-        let files = files.filter(|(_, node)| node.kind() == Kind::File);
-        cache::fetch(files.filter_map(|(index, node)| {
+        cache::fetch(scan.with_content(entries).filter_map(|(index, node)| {
             self.enter(scan, scan.parent(index)).ok()?;
             let file = self.open_checked(node, scan.name(index)).ok()?;
             Some((file, node.signature.size()))

@@ -152,6 +152,12 @@ impl Scan {
         names.make_contiguous().join(&b'/')
     }
 
+    /// Those of `entries` that are files with a content.
+    pub fn with_content(&self, entries: &[usize]) -> impl Iterator<Item = (usize, &Node)> {
+        let nodes = entries.iter().map(|index| (*index, self.node(*index)));
+        nodes.filter(|(_, node)| node.kind() == Kind::File && node.signature.size() > 0)
+    }
+
     /// Parents first, and each directory's content right after it, in the order of names.
     pub fn depth_first(&self) -> Vec<usize> {
         let mut order = Vec::with_capacity(self.nodes.len());

@@ -68,9 +68,7 @@ impl Archive<'_> {
     /// Has the files among `entries` brought into memory.
     fn fetch(&mut self, entries: &[usize]) {
         let scan = self.scan;
-        let files = entries.iter().map(|index| (*index, scan.node(*index)));
-        let files = files.filter(|(_, node)| node.kind() == Kind::File);
-        cache::fetch(files.filter_map(|(index, node)| {
+        cache::fetch(scan.with_content(entries).filter_map(|(index, node)| {
             let directory = self.enter(scan.parent(index)).ok()?;
             let file = tree::open_own(directory.as_fd(), scan.name(index)).ok()?;
             Some((file, node.signature.size()))

@@ -9,9 +9,9 @@ const BLOCK_HEADER: usize = 3;
 /// Length and complement of an empty stored block, which begins on a whole byte.
 const EMPTY_STORED: [u8; 4] = [0, 0, 0xff, 0xff];
 
-/// How many bits are seen at once, and the most that a distance takes with those after its code.
+/// How many bits are seen at once, and the most that a code has (3.2.7).
 const LOOK: usize = 56;
-const DISTANCE: usize = 15 + 13;
+const LONGEST_CODE: usize = 15;
 
 const CODE_LENGTHS: usize = 19;
 /// In which order their lengths are written (3.2.7).
@@ -160,7 +160,7 @@ impl<'a> Walk<'a> {
                 END.. => return Some(()),
                 LENGTH.. => {
                     word >>= entry & BITS;
-                    if self.position - begin > LOOK - DISTANCE {
+                    if self.position - begin > LOOK - LONGEST_CODE {
                         word = self.look();
                     }
                     match distances.entry(word) {

@@ -1,9 +1,7 @@
 //! The two file systems of a daemon's folder; the disk also serves alone.
 //!
 //! The disk is mounted through a loop device that the kernel detaches by itself with
-//! the last unmount, so that even a killed caretaker leaves none behind for good. It does
-//! direct I/O where the file below can: a real disk has no page cache of its own, whose
-//! copying would be measured as well.
+//! the last unmount, so that even a killed caretaker leaves none behind for good.
 
 use super::Options;
 use crate::Result;
@@ -75,18 +73,18 @@ pub fn mount_disk(folder: &Path, options: &Options) -> Result {
     let mut mount = Command::new("mount");
     mount.args(["-t", file_system.name(), "-o", file_system.mount_options()]);
     outcome(mount.arg(&image).arg(&target))?.succeeded()?;
-    if file_system != FileSystem::Tmpfs {
+    if options.direct_io {
         write_directly(&target)?;
     }
     Ok(())
 }
 
+/// As far as the file below can: one in memory cannot, for one, and serves as it is.
 fn write_directly(target: &Path) -> Result {
     let mut find = Command::new("findmnt");
     find.args(["--noheadings", "--output", "SOURCE"])
         .arg(target);
     let device = outcome(&mut find)?.succeeded()?.text();
-    // A file in memory cannot, for one, and serves as it is.
     outcome(Command::new("losetup").args(["--direct-io=on", &device]))?;
     Ok(())
 }

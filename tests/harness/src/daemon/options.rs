@@ -9,6 +9,8 @@ pub struct Options {
     pub disk_mib: u64,
     /// Of an ext4 that is to hold more files than its size suggests.
     pub inodes: Option<u64>,
+    /// The disk has no second page cache, in the file below it, whose copying would be measured as well.
+    pub direct_io: bool,
     /// containerd sees a unified cgroup hierarchy, whatever the machine has.
     pub unified_cgroups: bool,
     /// containerd serves the CRI as well, for `Pods`.
@@ -23,6 +25,7 @@ impl Default for Options {
             file_system: FileSystem::Ext4,
             disk_mib: 4096,
             inodes: None,
+            direct_io: false,
             unified_cgroups: false,
             cri: false,
             records_kib: None,

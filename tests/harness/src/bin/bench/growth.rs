@@ -119,6 +119,7 @@ fn roomy() -> Result<Daemon> {
     let options = Options {
         disk_mib: 12 << 10,
         inodes: Some(2_000_000),
+        direct_io: true,
         ..Options::default()
     };
     options.start()

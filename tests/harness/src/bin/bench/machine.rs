@@ -1,12 +1,18 @@
 //! What the figures were measured on, for whoever compares them.
 
-use harness::{Daemon, Result, outcome, own_program};
+use harness::{Options, Result, outcome, own_program};
+use rustix::fs::{major, minor, stat};
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::thread::available_parallelism;
 
 pub fn describe() -> Result {
-    let daemon = Daemon::start()?;
+    let options = Options {
+        direct_io: true,
+        ..Options::default()
+    };
+    let daemon = options.start()?;
     let processor = field("/proc/cpuinfo", "model name").unwrap_or_else(|| "?".to_owned());
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let memory = field("/proc/meminfo", "MemTotal").unwrap_or_default();
@@ -22,11 +28,24 @@ pub fn describe() -> Result {
     let load: Vec<_> = load.split(' ').take(3).collect();
     println!("load:    {} before the first measurement", load.join(" "));
     println!(
-        "disks:   loop-mounted files below {}, with direct I/O where they can",
-        std::env::temp_dir().display()
+        "disks:   loop-mounted files below {}, {} direct I/O",
+        std::env::temp_dir().display(),
+        if has_direct_io(&daemon.disk())? {
+            "with"
+        } else {
+            "without"
+        }
     );
     println!("figures: the median (the least … the most)");
     Ok(())
+}
+
+/// What the loop device below a directory does (kernel: Documentation/ABI/testing/sysfs-block-loop).
+fn has_direct_io(directory: &Path) -> Result<bool> {
+    let device = stat(directory)?.st_dev;
+    let (major, minor) = (major(device), minor(device));
+    let answer = fs::read_to_string(format!("/sys/dev/block/{major}:{minor}/loop/dio"))?;
+    Ok(answer.trim() == "1")
 }
 
 /// The first value of a `name: value` line.

@@ -27,6 +27,7 @@ impl Workload {
             file_system,
             disk_mib: self.disk_mib,
             inodes: self.inodes,
+            direct_io: true,
             ..Options::default()
         };
         options.start()

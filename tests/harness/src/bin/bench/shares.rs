@@ -1,9 +1,11 @@
 //! What our own command's time goes into, as a picture: a bar for each workload, all of one length.
 
-use crate::figures::seconds;
+use crate::figures::{number, seconds};
+use crate::measure::Sample;
 use crate::picture::Picture;
 use crate::table::Comparison;
 use harness::Result;
+use serde_json::Value;
 use std::fmt::Write;
 
 const WIDTH: f64 = 900.0;
@@ -25,7 +27,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
         &["resolve", "lock", "lease", "plan", "prepare"],
     ),
     ("clone", &["scan", "sync", "copy", "compare", "finish"]),
-    ("freeze", &["freeze"]),
+    ("last copy", &["freeze"]),
     ("layer", &["layer"]),
     ("image", &["image", "release"]),
 ];
@@ -82,25 +84,32 @@ struct Bar {
     shares: [f64; REST + 1],
 }
 
+impl Sample {
+    /// What part of the command these stages took.
+    fn share(&self, stages: &[&str]) -> f64 {
+        let times = stages.iter().map(|name| &self.report["stages_ms"][name]);
+        times.filter_map(Value::as_f64).sum::<f64>() / 1e3 / self.wall
+    }
+}
+
 impl Bar {
     /// Nothing of a workload that never succeeded.
     fn of(comparison: &Comparison) -> Option<Self> {
         let ours = &comparison.measured.ours;
         let whole = ours.series(|one| one.wall).median()?;
+        let count = number(ours.succeeded.len() as u64);
         let mut shares = [0.0; REST + 1];
         for (share, (_, stages)) in shares.iter_mut().zip(GROUPS) {
-            let times = stages.iter().filter_map(|name| ours.stage(name).median());
-            *share = times.sum::<f64>() / whole;
+            let of_all = ours.succeeded.iter();
+            *share = of_all.map(|one| one.share(stages)).sum::<f64>() / count;
         }
-        // The medians of the stages need not be of one commit.
-        shares[REST] = (1.0 - shares.iter().sum::<f64>()).max(0.0);
-        let sum = shares.iter().sum::<f64>();
+        shares[REST] = 1.0 - shares.iter().sum::<f64>();
         let name = comparison.name.to_uppercase();
         let on = comparison.file_system.name();
         Some(Self {
             title: format!("{name} on {on}: {}", comparison.title),
             whole,
-            shares: shares.map(|share| share / sum),
+            shares,
         })
     }
 
@@ -121,7 +130,7 @@ impl Bar {
                 "<rect class=\"g{index}\" x=\"{left:.1}\" y=\"{top}\" width=\"{width:.1}\" height=\"{BAR}\">\
                  <title>{percent:.1} %</title></rect>"
             )?;
-            if *share > NARROW {
+            if *share > NARROW && index != REST {
                 let middle = left + width / 2.0;
                 writeln!(
                     svg,
