@@ -7,16 +7,12 @@ use std::thread::available_parallelism;
 
 use anyhow::Result;
 use zstd::stream::write::Encoder;
-use zstd::zstd_safe::CParameter;
 
 use super::gzip;
-use super::sample::Sampler;
 use crate::arguments::Compression;
 
-/// Within 3 % of what stock's encoder makes of text, binaries and many small files.
-const THOROUGH: i32 = 3;
-/// A third faster and hardly larger of what stays larger than half; of text it makes 12 % more than stock's.
-const FAST: i32 = 2;
+/// Within 3 % of what stock's encoder makes of text, binaries and many small files; level 2 makes 12 % more of text.
+const ZSTD_LEVEL: i32 = 3;
 
 /// Compresses all pieces into `output`.
 pub fn compress<O: Write + Send>(
@@ -32,16 +28,9 @@ pub fn compress<O: Write + Send>(
 }
 
 fn zstd<O: Write>(pieces: Receiver<Vec<u8>>, output: O, threads: usize) -> Result<O> {
-    let mut sampler = Sampler::new()?;
-    let mut encoder = Encoder::new(output, THOROUGH)?;
+    let mut encoder = Encoder::new(output, ZSTD_LEVEL)?;
     encoder.multithread(u32::try_from(threads)?)?;
     for piece in pieces {
-        let level = match sampler.hundredths_left(&piece) {
-            50.. => FAST,
-            _ => THOROUGH,
-        };
-        // With workers that may change within a frame, and holds for what they begin from then on.
-        encoder.set_parameter(CParameter::CompressionLevel(level))?;
         encoder.write_all(&piece)?;
     }
     Ok(encoder.finish()?)

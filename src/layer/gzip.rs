@@ -14,7 +14,6 @@ use libdeflater::{CompressionLvl, Compressor, Crc};
 
 use super::deflate;
 use super::pipeline::{AHEAD, join, spawn};
-use super::sample::Sampler;
 
 /// libdeflate's fastest, for what stays larger than half.
 const FAST: i32 = 1;
@@ -28,6 +27,9 @@ const LAST_BLOCK: [u8; 2] = [3, 0];
 /// The most that one stored block holds, and the bytes before it.
 const STORED: usize = 0xffff;
 const STORED_HEADER: usize = 5;
+
+const SAMPLES: usize = 8;
+const SAMPLE: usize = 2 << 10;
 
 /// A piece, and where the compressed one is awaited.
 struct Job {
@@ -100,7 +102,6 @@ fn send<O: Write>(results: Receiver<Receiver<Result<Vec<u8>>>>, mut output: O) -
 }
 
 struct Encoder {
-    sampler: Sampler,
     fast: Compressor,
     thorough: Compressor,
 }
@@ -109,7 +110,6 @@ impl Encoder {
     fn new() -> Result<Self> {
         let level = |level| CompressionLvl::new(level).ok().context("setting gzip up");
         Ok(Self {
-            sampler: Sampler::new()?,
             fast: Compressor::new(level(FAST)?),
             thorough: Compressor::new(level(THOROUGH)?),
         })
@@ -118,7 +118,7 @@ impl Encoder {
     /// The piece in blocks none of which is the last, ending on a whole byte.
     fn encode(&mut self, piece: &[u8]) -> Result<Vec<u8>> {
         let limit = stored_length(piece);
-        let stream = match self.sampler.hundredths_left(piece) {
+        let stream = match self.hundredths_left(piece) {
             99.. => None,
             50.. => deflate(&mut self.fast, piece, limit),
             _ => deflate(&mut self.thorough, piece, limit),
@@ -131,6 +131,18 @@ impl Encoder {
             "libdeflate has made a stream that is none"
         );
         Ok(stream)
+    }
+
+    /// How much a few places of the piece keep of their size; nothing of what is short, which is worth the time.
+    fn hundredths_left(&mut self, piece: &[u8]) -> usize {
+        let part = piece.len() / SAMPLES;
+        if part <= SAMPLE {
+            return 0;
+        }
+        let parts = piece.chunks_exact(part);
+        let samples: Vec<u8> = parts.flat_map(|part| &part[..SAMPLE]).copied().collect();
+        let stream = deflate(&mut self.fast, &samples, samples.len());
+        stream.map_or(100, |stream| (stream.len() * 100).div_ceil(samples.len()))
     }
 }
 

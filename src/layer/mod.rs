@@ -9,7 +9,6 @@ mod deflate;
 mod entry;
 mod gzip;
 mod pipeline;
-mod sample;
 mod size;
 
 use std::collections::HashMap;
