@@ -25,7 +25,7 @@ pub mod unchanged;
 mod update;
 mod work;
 mod worker;
-mod workers;
+pub mod workers;
 mod writeback;
 pub mod writers;
 

@@ -1,9 +1,7 @@
 //! Compression on all cores, or as many as are of use, of pieces that come one after the other.
 
 use std::io::Write;
-use std::num::NonZero;
 use std::sync::mpsc::Receiver;
-use std::thread::available_parallelism;
 
 use anyhow::Result;
 use zstd::stream::write::Encoder;
@@ -11,13 +9,12 @@ use zstd::zstd_safe::CParameter;
 
 use super::gzip;
 use crate::arguments::Compression;
+use crate::capture::workers;
 
 /// Within 3 % of what stock's encoder makes of text, binaries and many small files; level 2 makes 12 % more of text.
 const ZSTD_LEVEL: i32 = 3;
 /// What a thread compresses at a time: with half of what zstd takes it needs half the memory, and makes 1 % more of text.
 const ZSTD_JOB: u32 = 4 << 20;
-/// Fewer fill the one stream into the store, and each takes memory.
-const MOST_THREADS: usize = 8;
 
 /// Compresses all pieces into `output`.
 pub fn compress<O: Write + Send>(
@@ -25,8 +22,7 @@ pub fn compress<O: Write + Send>(
     output: O,
     compression: Compression,
 ) -> Result<O> {
-    let threads = available_parallelism().map_or(1, NonZero::get);
-    let threads = threads.min(MOST_THREADS);
+    let threads = workers::most();
     match compression {
         Compression::Gzip => gzip::compress(pieces, output, threads),
         Compression::Zstd => zstd(pieces, output, threads),
