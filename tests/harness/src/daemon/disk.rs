@@ -74,17 +74,16 @@ pub fn mount_disk(folder: &Path, options: &Options) -> Result {
     mount.args(["-t", file_system.name(), "-o", file_system.mount_options()]);
     outcome(mount.arg(&image).arg(&target))?.succeeded()?;
     if options.direct_io {
-        write_directly(&target)?;
+        write_directly(&image)?;
     }
     Ok(())
 }
 
-/// As far as the file below can: one in memory cannot, for one, and serves as it is.
-fn write_directly(target: &Path) -> Result {
-    let mut find = Command::new("findmnt");
-    find.args(["--noheadings", "--output", "SOURCE"])
-        .arg(target);
-    let device = outcome(&mut find)?.succeeded()?.text();
+/// As far as the file can: one in memory cannot, for one, and serves as it is.
+fn write_directly(image: &Path) -> Result {
+    let mut find = Command::new("losetup");
+    find.args(["--noheadings", "--output", "NAME", "-j"]);
+    let device = outcome(find.arg(image))?.succeeded()?.text();
     outcome(Command::new("losetup").args(["--direct-io=on", &device]))?;
     Ok(())
 }

@@ -5,7 +5,7 @@
 use crate::chart::{self, Line, Panel};
 use crate::figures::{number, seconds};
 use crate::measure::{Measured, Rounds, Sample, Samples};
-use crate::scene::{Scene, make_files};
+use crate::scene::{self, Scene, make_files};
 use crate::table::Comparison;
 use crate::workload::Base;
 use harness::{Daemon, FileSystem, Options, Result};
@@ -119,8 +119,7 @@ fn roomy() -> Result<Daemon> {
     let options = Options {
         disk_mib: 12 << 10,
         inodes: Some(2_000_000),
-        direct_io: true,
-        ..Options::default()
+        ..scene::options()
     };
     options.start()
 }

@@ -1,6 +1,7 @@
 //! What the figures were measured on, for whoever compares them.
 
-use harness::{Options, Result, outcome, own_program};
+use crate::scene;
+use harness::{Result, outcome, own_program};
 use rustix::fs::{major, minor, stat};
 use std::fs;
 use std::path::Path;
@@ -8,11 +9,7 @@ use std::process::Command;
 use std::thread::available_parallelism;
 
 pub fn describe() -> Result {
-    let options = Options {
-        direct_io: true,
-        ..Options::default()
-    };
-    let daemon = options.start()?;
+    let daemon = scene::options().start()?;
     let processor = field("/proc/cpuinfo", "model name").unwrap_or_else(|| "?".to_owned());
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let memory = field("/proc/meminfo", "MemTotal").unwrap_or_default();

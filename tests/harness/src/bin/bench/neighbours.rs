@@ -4,9 +4,9 @@
 
 use crate::figures::{percent, seconds};
 use crate::measure::Side;
-use crate::scene::Scene;
+use crate::scene::{self, Scene};
 use crate::workload::{Base, Change};
-use harness::{Heartbeat, Options, Result};
+use harness::{Heartbeat, Result};
 use std::num::NonZero;
 use std::thread::{available_parallelism, sleep};
 use std::time::{Duration, Instant};
@@ -16,11 +16,7 @@ const IDLE: Duration = Duration::from_secs(3);
 
 pub fn measure() -> Result {
     println!("\nneighbours: what is lost while 0.4 GB in 8,004 files are committed");
-    let options = Options {
-        direct_io: true,
-        ..Options::default()
-    };
-    let daemon = options.start()?;
+    let daemon = scene::options().start()?;
     let scene = Scene::new(&daemon, &Base::Small)?;
     scene.change(&CHANGE)?;
     let processors = available_parallelism().map_or(1, NonZero::get);

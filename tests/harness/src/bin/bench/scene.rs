@@ -21,14 +21,21 @@ pub struct Scene<'d> {
     pub freezeframe: Freezeframe<'d>,
 }
 
+/// Those of every daemon that is measured.
+pub fn options() -> Options {
+    Options {
+        direct_io: true,
+        ..Options::default()
+    }
+}
+
 impl Workload {
     pub fn start_daemon(&self, file_system: FileSystem) -> Result<Daemon> {
         let options = Options {
             file_system,
             disk_mib: self.disk_mib,
             inodes: self.inodes,
-            direct_io: true,
-            ..Options::default()
+            ..options()
         };
         options.start()
     }

@@ -37,8 +37,7 @@ const STYLE: &str = "\
 .g0{fill:#8250df}.g1{fill:#0969da}.g2{fill:#cf222e}.g3{fill:#1a7f37}.g4{fill:#bc4c00}.g5{fill:#d1d9e0}\
 .in{fill:#fff;font-size:11px}";
 const DARK: &str = "\
-.g0{fill:#a371f7}.g1{fill:#388bfd}.g2{fill:#f85149}.g3{fill:#2ea043}.g4{fill:#db6d28}.g5{fill:#3d444d}\
-.in{fill:#fff}";
+.g0{fill:#a371f7}.g1{fill:#388bfd}.g2{fill:#f85149}.g3{fill:#2ea043}.g4{fill:#db6d28}.g5{fill:#3d444d}";
 
 pub fn write(comparisons: &[Comparison]) -> Result {
     let bars: Vec<_> = comparisons.iter().filter_map(Bar::of).collect();
