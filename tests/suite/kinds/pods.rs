@@ -37,6 +37,8 @@ fn bring_over(pods: &Pods, daemon: &Daemon) -> Result<View> {
     let archive = daemon.disk().join(daemon.unique("archive"));
     let file = archive.display().to_string();
     pods.ctr().run(&["images", "export", &file, IMAGE])?;
+    // What ctr finds unpacked it does not hold: collected as the image before's, it would be gone.
+    daemon.ctr().run(&["images", "rm", "--sync", IMAGE])?;
     daemon.ctr().run(&["images", "import", &file])?;
     View::snapshot(daemon, IMAGE)
 }
