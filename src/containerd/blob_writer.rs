@@ -1,25 +1,27 @@
-//! Streaming a blob of any size into the content store.
+//! Writing a blob of any size into the content store.
 //!
-//! Of the write protocol (containerd's services/content/contentserver): an offset of 0 after data truncates, so every
-//! message carries the running one; a commit that names its digest leases and labels nothing where the blob exists, so
-//! ours does not, and digests are compared afterwards.
+//! A short one is sent. A longer one is written where the store has its blobs, if that can be seen from here, and the
+//! daemon takes it over whole: sent, it would pass through memory twice more, and be hashed again.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
+use std::mem;
 
-use anyhow::{Context, Result, bail, ensure};
-use containerd_client::services::v1::{AbortRequest, WriteAction, WriteContentRequest};
-use tokio::sync::mpsc::{self, Sender};
-use tokio::task::JoinHandle;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Status};
+use anyhow::{Context, Result, ensure};
+use rustix::fs::Mode;
 
-use super::{CallError, Containerd};
+use super::Containerd;
+use super::ingest::{Ingest, is_already_exists, is_out_of_range};
 use crate::digest::Sha256Digest;
+use crate::log;
+use crate::system::unnamed_file::UnnamedFile;
 
 /// Larger chunks do not fit the daemon's message limit everywhere, smaller ones cost a round trip each.
 const CHUNK: usize = 1 << 20;
-const CHUNKS_UNDER_WAY: usize = 4;
+/// As containerd leaves its blobs (plugins/content/local/writer.go of its source).
+const BLOB_MODE: Mode = Mode::from_raw_mode(0o444);
+const WRITING: &str = "writing a blob into containerd's content store";
+
 /// A blob that is in the content store, owned by the lease. `digest` is `sha256:…`, `size` in bytes.
 #[derive(Clone, Debug)]
 pub struct WrittenBlob {
@@ -30,131 +32,114 @@ pub struct WrittenBlob {
 /// A blob being written; only `complete` makes it one. Dropped before that, it is gone from the store.
 pub struct BlobWriter {
     client: Containerd,
-    reference: String,
-    pending: Vec<u8>,
-    offset: u64,
     hash: Sha256Digest,
-    stream: Option<WriteStream>,
+    size: u64,
+    pending: Vec<u8>,
+    way: Way,
+    /// Of the bytes that are sent. Beside a file it stays empty, for the lease to own: as it goes, containerd looks for
+    /// files that are nobody's.
+    ingest: Ingest,
 }
 
-struct WriteStream {
-    messages: Sender<WriteContentRequest>,
-    /// Ends with the digest that the daemon reports last.
-    answers: JoinHandle<Result<String, Status>>,
-    lease: Option<String>,
+/// How the bytes get into the store.
+enum Way {
+    /// Not known before there is a whole chunk.
+    Open,
+    Sent,
+    Placed(UnnamedFile),
 }
 
 impl BlobWriter {
-    /// Adds `bytes`, waiting where the daemon is slower than we are.
+    /// Adds `bytes`, waiting where the daemon or the disk is slower than we are.
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<()> {
+        self.hash.update(bytes);
+        self.size += bytes.len() as u64;
         while !bytes.is_empty() {
+            if let Way::Placed(file) = &mut self.way {
+                return file.write_all(bytes).context(WRITING);
+            }
             let room = CHUNK - self.pending.len();
             let (now, later) = bytes.split_at(room.min(bytes.len()));
             self.pending.extend_from_slice(now);
             bytes = later;
             if self.pending.len() == CHUNK {
-                self.send_pending()?;
+                self.hand_on_chunk()?;
             }
         }
         Ok(())
     }
 
+    fn hand_on_chunk(&mut self) -> Result<()> {
+        if matches!(self.way, Way::Open) {
+            self.way = self.choose_way()?;
+        }
+        let chunk = mem::replace(&mut self.pending, Vec::with_capacity(CHUNK));
+        match &mut self.way {
+            Way::Placed(file) => file.write_all(&chunk).context(WRITING),
+            Way::Open | Way::Sent => self.ingest.send_data(chunk),
+        }
+    }
+
+    fn choose_way(&mut self) -> Result<Way> {
+        let Some(directory) = self.client.blob_directory()? else {
+            return Ok(Way::Sent);
+        };
+        match UnnamedFile::create(&directory, BLOB_MODE) {
+            Ok(file) => {
+                self.ingest.begin()?;
+                Ok(Way::Placed(file))
+            }
+            Err(error) => {
+                let directory = directory.display();
+                log::debug(&format!("blobs are sent: {directory}: {error}"));
+                Ok(Way::Sent)
+            }
+        }
+    }
+
     /// Commits the blob with `labels`; it exists from here on.
     pub fn complete(mut self, labels: HashMap<String, String>) -> Result<WrittenBlob> {
-        self.send_pending()?;
-        let digest = self.hash.to_string();
-        self.continue_under_current_lease()?;
-        let commit = WriteContentRequest {
-            action: WriteAction::Commit.into(),
-            total: self.signed_offset(),
-            labels: labels.clone(),
-            ..self.message()
+        if let Way::Placed(file) = mem::replace(&mut self.way, Way::Sent) {
+            return match self.take_over(&file, &labels)? {
+                Some(blob) => Ok(blob),
+                None => self.client.send_content(file, labels),
+            };
+        }
+        if !self.pending.is_empty() {
+            self.ingest.send_data(self.pending)?;
+        }
+        let blob = WrittenBlob {
+            digest: self.hash.to_string(),
+            size: self.size,
         };
-        let sent = self.send(commit);
-        match sent.and_then(|()| self.finish_stream()) {
-            Ok(stored) => ensure!(
-                stored == digest,
-                "containerd stored {stored} where {digest} was sent"
-            ),
-            Err(error) if is_already_exists(&error) => self.client.adopt_blob(&digest, labels)?,
-            Err(error) => return Err(error),
-        }
-        Ok(WrittenBlob {
-            digest,
-            size: self.offset,
-        })
+        let committed = self.ingest.commit(labels.clone());
+        self.client.settle(blob, committed, labels)
     }
 
-    /// A stream keeps the lease it began with; once relayed, that one may be gone before the commit.
-    fn continue_under_current_lease(&mut self) -> Result<()> {
-        let current = self.client.current_lease();
-        if self
-            .stream
-            .as_ref()
-            .is_some_and(|stream| stream.lease != current)
-        {
-            self.finish_stream()?;
-        }
-        Ok(())
-    }
-
-    fn send_pending(&mut self) -> Result<()> {
-        let data = std::mem::replace(&mut self.pending, Vec::with_capacity(CHUNK));
-        if data.is_empty() {
-            return Ok(());
-        }
-        self.hash.update(&data);
-        let length = data.len() as u64;
-        self.send(WriteContentRequest {
-            action: WriteAction::Write.into(),
-            data,
-            ..self.message()
-        })?;
-        self.offset += length;
-        Ok(())
-    }
-
-    fn message(&self) -> WriteContentRequest {
-        WriteContentRequest {
-            r#ref: self.reference.clone(),
-            offset: self.signed_offset(),
-            ..Default::default()
-        }
-    }
-
-    fn signed_offset(&self) -> i64 {
-        i64::try_from(self.offset).unwrap_or(i64::MAX)
-    }
-
-    fn send(&mut self, message: WriteContentRequest) -> Result<()> {
-        let client = self.client.clone();
-        let stream = self
-            .stream
-            .get_or_insert_with(|| client.open_write_stream());
-        let sent = client.wait(async { Ok(stream.messages.send(message).await) })?;
-        if sent.is_err() {
-            self.finish_stream()?;
-            bail!("containerd ended the write of a blob early");
-        }
-        Ok(())
-    }
-
-    fn finish_stream(&mut self) -> Result<String> {
-        let Some(WriteStream {
-            messages, answers, ..
-        }) = self.stream.take()
-        else {
-            bail!("nothing was written");
+    /// Has the daemon make a blob of `file`; `None`, and the file as it was, where it does not see it: its directory is
+    /// not what we have under that name, or its garbage collector came in between.
+    fn take_over(
+        &self,
+        file: &UnnamedFile,
+        labels: &HashMap<String, String>,
+    ) -> Result<Option<WrittenBlob>> {
+        let blob = WrittenBlob {
+            digest: self.hash.to_string(),
+            size: self.size,
         };
-        drop(messages);
-        self.client
-            .wait(async {
-                answers
-                    .await
-                    .map_err(|lost| Status::internal(lost.to_string()))?
-                    .map_err(CallError::from)
-            })
-            .context("writing a blob")
+        let name = self.hash.hexadecimal();
+        let is_new = file.name(&name).context(WRITING)?;
+        let committed = Ingest::new(&self.client).commit_file(&blob, labels.clone());
+        if committed.as_ref().is_err_and(is_out_of_range) {
+            if is_new {
+                file.unname(&name).context(WRITING)?;
+            }
+            return Ok(None);
+        }
+        let settled = self.client.settle(blob, committed, labels.clone())?;
+        // Not before, so that the garbage collector hardly finds it while it is nobody's.
+        file.sync_name().context(WRITING)?;
+        Ok(Some(settled))
     }
 }
 
@@ -169,55 +154,50 @@ impl Write for BlobWriter {
     }
 }
 
-impl Drop for BlobWriter {
-    fn drop(&mut self) {
-        let Some(stream) = self.stream.take() else {
-            return;
-        };
-        stream.answers.abort();
-        let caretaker = self.client.for_cleaning_up();
-        let request = caretaker.request(AbortRequest {
-            r#ref: self.reference.clone(),
-        });
-        // Without an answer the ingest goes with the lease.
-        let _ = caretaker.call(caretaker.content().abort(request));
-    }
-}
-
 impl Containerd {
     pub fn blob_writer(&self) -> BlobWriter {
         BlobWriter {
             client: self.clone(),
-            reference: format!("freezeframe-{}", crate::system::process::unique_name()),
-            pending: Vec::with_capacity(CHUNK),
-            offset: 0,
             hash: Sha256Digest::default(),
-            stream: None,
+            size: 0,
+            pending: Vec::with_capacity(CHUNK),
+            way: Way::Open,
+            ingest: Ingest::new(self),
         }
     }
 
-    fn open_write_stream(&self) -> WriteStream {
-        let (messages, receiver) = mpsc::channel(CHUNKS_UNDER_WAY);
-        let request = self.request(()).map(|()| ReceiverStream::new(receiver));
-        let mut client = self.content();
-        let answers = self.runtime.spawn(async move {
-            let mut answers = client.write(request).await?.into_inner();
-            let mut digest = String::new();
-            while let Some(answer) = answers.message().await? {
-                digest = answer.digest;
-            }
-            Ok(digest)
-        });
-        WriteStream {
-            messages,
-            answers,
-            lease: self.current_lease(),
+    fn send_content(
+        &self,
+        file: UnnamedFile,
+        labels: HashMap<String, String>,
+    ) -> Result<WrittenBlob> {
+        let mut writer = BlobWriter {
+            way: Way::Sent,
+            ..self.blob_writer()
+        };
+        io::copy(&mut file.into_content()?, &mut writer).context(WRITING)?;
+        writer.complete(labels)
+    }
+
+    /// Sees to it that `blob`, once committed, is owned and labelled, whoever made it.
+    fn settle(
+        &self,
+        blob: WrittenBlob,
+        committed: Result<String>,
+        labels: HashMap<String, String>,
+    ) -> Result<WrittenBlob> {
+        let digest = &blob.digest;
+        match committed {
+            Ok(stored) => ensure!(
+                stored == *digest,
+                "containerd stored {stored} where {digest} was written"
+            ),
+            Err(error) if is_already_exists(&error) => self.adopt_blob(digest, labels)?,
+            Err(error) => return Err(error),
         }
+        Ok(blob)
     }
 }
 
-fn is_already_exists(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<CallError>()
-        .is_some_and(|error| error.is(Code::AlreadyExists))
-}
+#[cfg(test)]
+mod tests;

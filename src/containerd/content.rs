@@ -1,20 +1,28 @@
 //! The content store: reading small blobs, and what becomes of a blob that was there before us.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use containerd_client::services::v1::{
-    Info, InfoRequest, ListContentRequest, ReadContentRequest, UpdateRequest,
-    content_client::ContentClient,
+    Info, InfoRequest, ListContentRequest, PluginsRequest, ReadContentRequest, UpdateRequest,
+    content_client::ContentClient, introspection_client::IntrospectionClient,
 };
 use prost_types::FieldMask;
 use tonic::Code;
 use tonic::transport::Channel;
 
 use super::blob_writer::WrittenBlob;
-use super::{Containerd, LARGEST_MESSAGE, absent_is_none, required};
+use super::{CallError, Containerd, LARGEST_MESSAGE, absent_is_none, required};
 use crate::digest::Sha256Digest;
 
+/// The store and its index, which say where it is and whether namespaces share it.
+const PLUGIN_FILTERS: [&str; 2] = [
+    "type==io.containerd.content.v1",
+    "type==io.containerd.metadata.v1",
+];
+/// containerd's docs/man/containerd-config.toml.5.md, `content_sharing_policy`.
+const ISOLATED: &str = "isolated";
 /// Manifests and configurations only.
 const LARGEST_BLOB_READ: i64 = 16 << 20;
 
@@ -105,6 +113,24 @@ impl Containerd {
         self.call(self.content().update(request))
             .with_context(|| format!("labelling blob {digest}"))?;
         Ok(())
+    }
+
+    /// Where the daemon's own store has its blobs; nothing where it has another, or where a namespace does not take over
+    /// what lies there.
+    pub(super) fn blob_directory(&self) -> Result<Option<PathBuf>> {
+        let filters = PLUGIN_FILTERS.map(str::to_owned).to_vec();
+        let request = self.request(PluginsRequest { filters });
+        let mut client = IntrospectionClient::new(self.channel.clone());
+        let plugins = match self.call(client.plugins(request)) {
+            Ok(answer) => answer.plugins,
+            Err(stopped @ CallError::Stopped(_)) => return Err(stopped.into()),
+            Err(CallError::Daemon(_)) => return Ok(None),
+        };
+        let export = |name| plugins.iter().find_map(|plugin| plugin.exports.get(name));
+        if export("policy").is_some_and(|policy| policy == ISOLATED) {
+            return Ok(None);
+        }
+        Ok(export("root").map(|root| Path::new(root).join("blobs/sha256")))
     }
 
     pub(super) fn content(&self) -> ContentClient<Channel> {

@@ -8,6 +8,7 @@
 mod blob_writer;
 mod content;
 mod images;
+mod ingest;
 mod lease;
 mod snapshots;
 mod tasks;

@@ -18,3 +18,4 @@ pub mod sync;
 pub mod terminal;
 pub mod text;
 pub mod tree;
+pub mod unnamed_file;

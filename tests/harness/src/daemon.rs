@@ -64,7 +64,7 @@ impl Daemon {
         if let Some(kib) = options.records_kib {
             disk::mount_small(&records(&folder), kib)?;
         }
-        write_files(&folder, options.cri)?;
+        write_files(&folder, options)?;
         let process = life::spawn(&folder, options.unified_cgroups)?;
         let ctr = Ctr {
             address: path_text(&socket(&folder))?,
@@ -237,9 +237,9 @@ const CRI_PLUGINS: [&str; 3] = [
 
 /// The configuration is version 2, which containerd 1.6 and 2 both read. Plugins that
 /// touch anything outside the folder, or that nobody here needs, are off.
-fn write_files(folder: &Path, cri: bool) -> Result {
+fn write_files(folder: &Path, options: &Options) -> Result {
     let run = folder.join("run");
-    let off = if cri { &[][..] } else { &CRI_PLUGINS };
+    let off = if options.cri { &[][..] } else { &CRI_PLUGINS };
     let off: Vec<_> = off.iter().map(|name| format!("  \"{name}\",\n")).collect();
     let mut containerd = format!(
         include_str!("daemon/containerd.toml"),
@@ -247,7 +247,10 @@ fn write_files(folder: &Path, cri: bool) -> Result {
         run = run.display(),
         without_cri = off.concat(),
     );
-    if cri {
+    if options.isolated_content {
+        containerd += include_str!("daemon/isolated.toml");
+    }
+    if options.cri {
         containerd += &format!(
             include_str!("daemon/cri.toml"),
             run = run.display(),

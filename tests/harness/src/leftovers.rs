@@ -9,10 +9,14 @@ use std::fs;
 use std::path::Path;
 
 /// What containerd has on its disk, whether or not it knows of it.
-const FOLDERS: [(&str, &str); 2] = [
+const FOLDERS: [(&str, &str); 3] = [
     (
         "folder of an ingest",
         "io.containerd.content.v1.content/ingest",
+    ),
+    (
+        "file of a blob",
+        "io.containerd.content.v1.content/blobs/sha256",
     ),
     (
         "folder of a snapshot",

@@ -15,6 +15,8 @@ pub struct Options {
     pub unified_cgroups: bool,
     /// containerd serves the CRI as well, for `Pods`.
     pub cri: bool,
+    /// What one namespace has, another one does not get without its bytes.
+    pub isolated_content: bool,
     /// containerd's records of what it holds are on a file system of their own, `Daemon::records`, with so much room.
     pub records_kib: Option<u64>,
 }
@@ -28,6 +30,7 @@ impl Default for Options {
             direct_io: false,
             unified_cgroups: false,
             cri: false,
+            isolated_content: false,
             records_kib: None,
         }
     }

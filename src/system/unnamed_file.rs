@@ -1,0 +1,131 @@
+//! A file that is in a directory but has no name there until it is whole (`O_TMPFILE`, open(2)): nobody finds a part of
+//! it, and nothing of it stays when we die.
+
+use std::fs::File;
+use std::io::{self, Seek, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::io::Errno;
+
+pub struct UnnamedFile {
+    directory: OwnedFd,
+    file: File,
+}
+
+impl UnnamedFile {
+    /// An empty file in `directory`, which will have `mode`.
+    ///
+    /// # Errors
+    /// There is no such directory, it may not be written to, or its file system has no such files.
+    pub fn create(directory: &Path, mode: Mode) -> io::Result<Self> {
+        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::fs::open(directory, flags, Mode::empty())?;
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&directory, ".", flags, mode)?;
+        Ok(Self {
+            directory,
+            file: File::from(file),
+        })
+    }
+
+    /// Gives it the name `name`, once its content is on disk. False where something has that name.
+    pub fn name(&self, name: &str) -> io::Result<bool> {
+        self.file.sync_all()?;
+        // Any other way asks for a capability (linkat(2)).
+        let this = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        match rustix::fs::linkat(CWD, this, &self.directory, name, AtFlags::SYMLINK_FOLLOW) {
+            Err(Errno::EXIST) => Ok(false),
+            linked => Ok(linked.map(|()| true)?),
+        }
+    }
+
+    /// Has the name on disk as well.
+    pub fn sync_name(&self) -> io::Result<()> {
+        Ok(rustix::fs::fsync(&self.directory)?)
+    }
+
+    /// Takes the name away again, should nobody else have.
+    pub fn unname(&self, name: &str) -> io::Result<()> {
+        match rustix::fs::unlinkat(&self.directory, name, AtFlags::empty()) {
+            Err(Errno::NOENT) => Ok(()),
+            unlinked => Ok(unlinked?),
+        }
+    }
+
+    /// Its content from the beginning on.
+    pub fn into_content(mut self) -> io::Result<File> {
+        self.file.rewind()?;
+        Ok(self.file)
+    }
+}
+
+impl Write for UnnamedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Read;
+    use std::os::unix::fs::PermissionsExt;
+
+    use harness::TempDir;
+
+    use super::*;
+
+    const READ_ONLY: Mode = Mode::from_raw_mode(0o444);
+
+    fn names(directory: &TempDir) -> Vec<std::ffi::OsString> {
+        let entries = fs::read_dir(directory.path()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name()).collect()
+    }
+
+    #[test]
+    fn a_file_is_found_only_while_it_has_a_name() {
+        let directory = TempDir::new().unwrap();
+        let mut file = UnnamedFile::create(directory.path(), READ_ONLY).unwrap();
+        file.write_all(b"whole").unwrap();
+        assert_eq!(names(&directory), [""; 0]);
+        assert!(file.name("it").unwrap());
+        file.sync_name().unwrap();
+        let found = directory.path().join("it");
+        assert_eq!(fs::read(&found).unwrap(), b"whole");
+        assert_eq!(
+            fs::metadata(&found).unwrap().permissions().mode() & 0o7777,
+            0o444
+        );
+        file.unname("it").unwrap();
+        file.unname("it").unwrap();
+        assert_eq!(names(&directory), [""; 0]);
+        let mut content = String::new();
+        file.into_content()
+            .unwrap()
+            .read_to_string(&mut content)
+            .unwrap();
+        assert_eq!(content, "whole");
+    }
+
+    #[test]
+    fn a_name_that_is_taken_stays_what_it_is() {
+        let directory = TempDir::new().unwrap();
+        fs::write(directory.path().join("it"), "other").unwrap();
+        let mut file = UnnamedFile::create(directory.path(), READ_ONLY).unwrap();
+        file.write_all(b"whole").unwrap();
+        assert!(!file.name("it").unwrap());
+        assert_eq!(fs::read(directory.path().join("it")).unwrap(), b"other");
+    }
+
+    #[test]
+    fn there_is_none_where_there_is_no_directory() {
+        let directory = TempDir::new().unwrap();
+        assert!(UnnamedFile::create(&directory.path().join("none"), READ_ONLY).is_err());
+    }
+}
