@@ -1,4 +1,5 @@
-//! What of a file the kernel holds in memory (cachestat(2), preadv2(2)), and what it should (`posix_fadvise(2)`).
+//! What of a file the kernel holds in memory (cachestat(2), preadv2(2)), what it should (`posix_fadvise(2)`), and when
+//! it writes (`sync_file_range(2)`).
 
 use std::io::IoSliceMut;
 use std::num::NonZero;
@@ -49,6 +50,23 @@ pub fn unwritten_pages(file: BorrowedFd<'_>) -> Option<u64> {
         )
     };
     (answer == 0).then(|| found.dirty + found.written_back)
+}
+
+/// Has the kernel begin to write `length` bytes of `file` from `offset` on to disk (`sync_file_range(2)`). Where it does
+/// not, it will do so in its own time.
+pub fn start_writeback(file: BorrowedFd<'_>, offset: u64, length: u64) {
+    let (Ok(offset), Ok(length)) = (offset.try_into(), length.try_into()) else {
+        return;
+    };
+    // SAFETY: no memory is handed over, and the descriptor is open as long as it is borrowed.
+    let _ = unsafe {
+        libc::sync_file_range(
+            file.as_raw_fd(),
+            offset,
+            length,
+            libc::SYNC_FILE_RANGE_WRITE,
+        )
+    };
 }
 
 /// Whether the beginning of `file` can be read without waiting for a disk. True where the file system does not tell.

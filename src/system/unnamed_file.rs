@@ -3,15 +3,22 @@
 
 use std::fs::File;
 use std::io::{self, Seek, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::cache;
+
+/// How much may be written before the disk is given it: what waits for the end is waited for there.
+const WRITTEN_BACK_AT_ONCE: u64 = 8 << 20;
+
 pub struct UnnamedFile {
     directory: OwnedFd,
     file: File,
+    length: u64,
+    written_back: u64,
 }
 
 impl UnnamedFile {
@@ -27,6 +34,8 @@ impl UnnamedFile {
         Ok(Self {
             directory,
             file: File::from(file),
+            length: 0,
+            written_back: 0,
         })
     }
 
@@ -63,7 +72,14 @@ impl UnnamedFile {
 
 impl Write for UnnamedFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        let count = self.file.write(bytes)?;
+        self.length += count as u64;
+        let new = self.length - self.written_back;
+        if new >= WRITTEN_BACK_AT_ONCE {
+            cache::start_writeback(self.file.as_fd(), self.written_back, new);
+            self.written_back = self.length;
+        }
+        Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {

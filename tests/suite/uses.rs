@@ -87,12 +87,13 @@ fn a_removed_image_leaves_nothing() -> Result {
     let counts = [
         "+ image",
         "+ blob",
+        "+ file of a blob",
         "+ overlayfs snapshot",
         "+ folder",
         "+ ",
     ]
     .map(came);
-    assert_eq!(counts, [1, 3, 1, 1, 6], "{with_image:?}");
+    assert_eq!(counts, [1, 3, 3, 1, 1, 9], "{with_image:?}");
     daemon.nerdctl()?.run(&["rmi", IMAGE])?;
     before.assert_unchanged(&harness::Leftovers::now(&container)?);
     Ok(())

@@ -87,8 +87,8 @@ fn an_image_on_discarded_layers_goes_with_all_that_is_its_own() -> Result {
     commit(&container)?;
     daemon.ctr().collect_garbage()?;
     let came = before.changes(&Leftovers::now(&container)?);
-    // Image, configuration, manifest, layer, and a snapshot with its folder.
-    assert_eq!(came.len(), 6, "{came:?}");
+    // Image; configuration, manifest and layer with their files; and a snapshot with its folder.
+    assert_eq!(came.len(), 9, "{came:?}");
     daemon.ctr().run(&["images", "rm", "--sync", IMAGE])?;
     before.assert_unchanged(&Leftovers::now(&container)?);
     Ok(())
