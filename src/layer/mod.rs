@@ -1,7 +1,7 @@
 //! The layer: the clone as a compressed tar archive in the content store.
 //!
 //! Written from the clone, which nobody else can touch, so that no file can grow or shrink under it. Every byte is read
-//! once; it is hashed on both sides of the compressor and streamed, and nothing of it is kept here.
+//! once; it is hashed on both sides of the compressor on its way into the store, and nothing of it is kept here.
 
 pub mod archive;
 mod compress;
