@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::mem;
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use rustix::fs::Mode;
@@ -14,13 +15,13 @@ use super::Containerd;
 use super::ingest::{Ingest, is_already_exists, is_out_of_range};
 use crate::digest::Sha256Digest;
 use crate::log;
+use crate::system::signals;
 use crate::system::unnamed_file::UnnamedFile;
 
 /// Larger chunks do not fit the daemon's message limit everywhere, smaller ones cost a round trip each.
 const CHUNK: usize = 1 << 20;
 /// As containerd leaves its blobs (plugins/content/local/writer.go of its source).
 const BLOB_MODE: Mode = Mode::from_raw_mode(0o444);
-const WRITING: &str = "writing a blob into containerd's content store";
 
 /// A blob that is in the content store, owned by the lease. `digest` is `sha256:…`, `size` in bytes.
 #[derive(Clone, Debug)]
@@ -56,7 +57,7 @@ impl BlobWriter {
         self.size += bytes.len() as u64;
         while !bytes.is_empty() {
             if let Way::Placed(file) = &mut self.way {
-                return file.write_all(bytes).context(WRITING);
+                return file.write_all(bytes).with_context(|| writing(file));
             }
             let room = CHUNK - self.pending.len();
             let (now, later) = bytes.split_at(room.min(bytes.len()));
@@ -73,10 +74,13 @@ impl BlobWriter {
         if matches!(self.way, Way::Open) {
             self.way = self.choose_way()?;
         }
-        let chunk = mem::replace(&mut self.pending, Vec::with_capacity(CHUNK));
+        let chunk = mem::take(&mut self.pending);
         match &mut self.way {
-            Way::Placed(file) => file.write_all(&chunk).context(WRITING),
-            Way::Open | Way::Sent => self.ingest.send_data(chunk),
+            Way::Placed(file) => file.write_all(&chunk).with_context(|| writing(file)),
+            Way::Open | Way::Sent => {
+                self.pending.reserve_exact(CHUNK);
+                self.ingest.send_data(chunk)
+            }
         }
     }
 
@@ -90,8 +94,7 @@ impl BlobWriter {
                 Ok(Way::Placed(file))
             }
             Err(error) => {
-                let directory = directory.display();
-                log::debug(&format!("blobs are sent: {directory}: {error}"));
+                note_sending(&directory, &error);
                 Ok(Way::Sent)
             }
         }
@@ -105,13 +108,10 @@ impl BlobWriter {
                 None => self.client.send_content(file, labels),
             };
         }
+        let blob = self.blob();
         if !self.pending.is_empty() {
             self.ingest.send_data(self.pending)?;
         }
-        let blob = WrittenBlob {
-            digest: self.hash.to_string(),
-            size: self.size,
-        };
         let committed = self.ingest.commit(labels.clone());
         self.client.settle(blob, committed, labels)
     }
@@ -119,28 +119,63 @@ impl BlobWriter {
     /// Has the daemon make a blob of `file`; `None`, and the file as it was, where it does not see it: its directory is
     /// not what we have under that name, or its garbage collector came in between.
     fn take_over(
-        &self,
+        &mut self,
         file: &UnnamedFile,
         labels: &HashMap<String, String>,
     ) -> Result<Option<WrittenBlob>> {
-        let blob = WrittenBlob {
-            digest: self.hash.to_string(),
-            size: self.size,
-        };
+        file.sync().with_context(|| writing(file))?;
+        signals::check()?;
         let name = self.hash.hexadecimal();
-        let is_new = file.name(&name).context(WRITING)?;
+        let is_new = match file.name(&name) {
+            Ok(is_new) => is_new,
+            Err(error) => {
+                note_sending(file.directory(), &error);
+                return Ok(None);
+            }
+        };
+        let taken_over = self.commit_named(file, &name, labels);
+        match taken_over {
+            // Whether it was done is not known, so what is nobody's is left to containerd to find.
+            Err(_) => self.ingest.leave_to_lease(),
+            Ok(None) if is_new => file.unname(&name).with_context(|| writing(file))?,
+            Ok(_) => {}
+        }
+        taken_over
+    }
+
+    fn commit_named(
+        &self,
+        file: &UnnamedFile,
+        name: &str,
+        labels: &HashMap<String, String>,
+    ) -> Result<Option<WrittenBlob>> {
+        let blob = self.blob();
         let committed = Ingest::new(&self.client).commit_file(&blob, labels.clone());
         if committed.as_ref().is_err_and(is_out_of_range) {
-            if is_new {
-                file.unname(&name).context(WRITING)?;
-            }
             return Ok(None);
         }
         let settled = self.client.settle(blob, committed, labels.clone())?;
         // Not before, so that the garbage collector hardly finds it while it is nobody's.
-        file.sync_name().context(WRITING)?;
+        file.sync_name(name).with_context(|| writing(file))?;
         Ok(Some(settled))
     }
+
+    /// What all that was pushed is as a blob.
+    fn blob(&self) -> WrittenBlob {
+        WrittenBlob {
+            digest: self.hash.to_string(),
+            size: self.size,
+        }
+    }
+}
+
+fn writing(file: &UnnamedFile) -> String {
+    format!("writing a blob in {}", file.directory().display())
+}
+
+fn note_sending(directory: &Path, error: &io::Error) {
+    let directory = directory.display();
+    log::debug(&format!("blobs are sent: {directory}: {error}"));
 }
 
 impl Write for BlobWriter {
@@ -175,7 +210,10 @@ impl Containerd {
             way: Way::Sent,
             ..self.blob_writer()
         };
-        io::copy(&mut file.into_content()?, &mut writer).context(WRITING)?;
+        let content = file.into_content();
+        content
+            .and_then(|mut content| io::copy(&mut content, &mut writer))
+            .context("sending a blob that was written already")?;
         writer.complete(labels)
     }
 

@@ -13,7 +13,7 @@ use tonic::Code;
 use tonic::transport::Channel;
 
 use super::blob_writer::WrittenBlob;
-use super::{CallError, Containerd, LARGEST_MESSAGE, absent_is_none, required};
+use super::{Containerd, LARGEST_MESSAGE, absent_is_none, required};
 use crate::digest::Sha256Digest;
 
 /// The store and its index, which say where it is and whether namespaces share it.
@@ -122,9 +122,11 @@ impl Containerd {
         let request = self.request(PluginsRequest { filters });
         let mut client = IntrospectionClient::new(self.channel.clone());
         let plugins = match self.call(client.plugins(request)) {
-            Ok(answer) => answer.plugins,
-            Err(stopped @ CallError::Stopped(_)) => return Err(stopped.into()),
-            Err(CallError::Daemon(_)) => return Ok(None),
+            Err(error) if error.is(Code::Unimplemented) => return Ok(None),
+            answer => {
+                let answer = answer.context("asking containerd where its content store is")?;
+                answer.plugins
+            }
         };
         let export = |name| plugins.iter().find_map(|plugin| plugin.exports.get(name));
         if export("policy").is_some_and(|policy| policy == ISOLATED) {

@@ -99,6 +99,12 @@ impl Ingest {
         self.finish(message)
     }
 
+    /// Has it stay for as long as the lease does. As it goes then, containerd looks for files that are nobody's, which it
+    /// does not when it is told to drop one.
+    pub(super) fn leave_to_lease(&mut self) {
+        self.is_begun = false;
+    }
+
     fn finish(&mut self, message: WriteContentRequest) -> Result<String> {
         self.send(WriteAction::Commit, message)?;
         let digest = self.finish_stream()?;

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
@@ -15,6 +15,7 @@ use super::cache;
 const WRITTEN_BACK_AT_ONCE: u64 = 8 << 20;
 
 pub struct UnnamedFile {
+    path: PathBuf,
     directory: OwnedFd,
     file: File,
     length: u64,
@@ -22,16 +23,18 @@ pub struct UnnamedFile {
 }
 
 impl UnnamedFile {
-    /// An empty file in `directory`, which will have `mode`.
+    /// An empty file in the directory `path`, with exactly this `mode`.
     ///
     /// # Errors
     /// There is no such directory, it may not be written to, or its file system has no such files.
-    pub fn create(directory: &Path, mode: Mode) -> io::Result<Self> {
+    pub fn create(path: &Path, mode: Mode) -> io::Result<Self> {
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = rustix::fs::open(directory, flags, Mode::empty())?;
+        let directory = rustix::fs::open(path, flags, Mode::empty())?;
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&directory, ".", flags, mode)?;
+        rustix::fs::fchmod(&file, mode)?;
         Ok(Self {
+            path: path.to_owned(),
             directory,
             file: File::from(file),
             length: 0,
@@ -39,9 +42,18 @@ impl UnnamedFile {
         })
     }
 
-    /// Gives it the name `name`, once its content is on disk. False where something has that name.
+    /// The path of the directory.
+    pub fn directory(&self) -> &Path {
+        &self.path
+    }
+
+    /// Waits until its content is on disk.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+
+    /// Gives it the name `name`. False where something has that name.
     pub fn name(&self, name: &str) -> io::Result<bool> {
-        self.file.sync_all()?;
         // Any other way asks for a capability (linkat(2)).
         let this = format!("/proc/self/fd/{}", self.file.as_raw_fd());
         match rustix::fs::linkat(CWD, this, &self.directory, name, AtFlags::SYMLINK_FOLLOW) {
@@ -50,13 +62,20 @@ impl UnnamedFile {
         }
     }
 
-    /// Has the name on disk as well.
-    pub fn sync_name(&self) -> io::Result<()> {
+    /// Has what bears the name on disk under it, whoever made it. Syncing a file that has no name yet may do nothing on
+    /// btrfs, which logs it as deleted.
+    pub fn sync_name(&self, name: &str) -> io::Result<()> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let named = rustix::fs::openat(&self.directory, name, flags, Mode::empty())?;
+        rustix::fs::fsync(named)?;
         Ok(rustix::fs::fsync(&self.directory)?)
     }
 
-    /// Takes the name away again, should nobody else have.
+    /// Takes the name away again. Where somebody else has done so, it may be another file's by now, and stays.
     pub fn unname(&self, name: &str) -> io::Result<()> {
+        if rustix::fs::fstat(&self.file)?.st_nlink == 0 {
+            return Ok(());
+        }
         match rustix::fs::unlinkat(&self.directory, name, AtFlags::empty()) {
             Err(Errno::NOENT) => Ok(()),
             unlinked => Ok(unlinked?),
@@ -111,7 +130,8 @@ mod tests {
         file.write_all(b"whole").unwrap();
         assert_eq!(names(&directory), [""; 0]);
         assert!(file.name("it").unwrap());
-        file.sync_name().unwrap();
+        file.sync().unwrap();
+        file.sync_name("it").unwrap();
         let found = directory.path().join("it");
         assert_eq!(fs::read(&found).unwrap(), b"whole");
         assert_eq!(
@@ -137,6 +157,18 @@ mod tests {
         file.write_all(b"whole").unwrap();
         assert!(!file.name("it").unwrap());
         assert_eq!(fs::read(directory.path().join("it")).unwrap(), b"other");
+    }
+
+    #[test]
+    fn a_name_that_is_another_files_by_now_stays() {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("it");
+        let file = UnnamedFile::create(directory.path(), READ_ONLY).unwrap();
+        assert!(file.name("it").unwrap());
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "other").unwrap();
+        file.unname("it").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"other");
     }
 
     #[test]

@@ -183,6 +183,23 @@ fn a_long_blob_that_is_given_up_leaves_nothing() {
     drop(lease);
 }
 
+/// An error after the file has its name, when containerd may have taken it over or not.
+#[test]
+fn a_long_blob_that_cannot_be_committed_goes_with_the_lease() {
+    let daemon = used_daemon(&Options::default());
+    let client = client(&daemon);
+    let lease = Lease::acquire(&client).unwrap();
+    let writer = pushed(client.blob_writer(), &content());
+    let too_long = HashMap::from([("a".to_owned(), "label".repeat(1000))]);
+    let error = writer.complete(too_long).unwrap_err();
+    assert!(format!("{error:#}").contains("label"), "{error:#}");
+    let name = digest_of(&content()).hexadecimal();
+    assert!(names(&blobs(&daemon)).contains(&name));
+    drop(lease);
+    assert!(!names(&blobs(&daemon)).contains(&name));
+    assert_eq!(ingests(&daemon), [""; 0]);
+}
+
 /// As a SIGKILL leaves it in the worst of moments.
 #[test]
 fn a_file_that_has_its_name_already_goes_with_the_lease() {

@@ -31,7 +31,7 @@ fn a_disk_that_fills_up_under_the_layer_is_an_error_that_leaves_nothing() -> Res
     fs::remove_file(filler)?;
     assert_eq!(outcome.status.code(), Some(1), "{}", outcome.describe());
     let said = outcome.error_text();
-    assert!(said.contains("No space left"), "{said}");
+    assert!(said.contains("blobs/sha256: No space left"), "{said}");
     assert!(!said.contains("panicked"), "{said}");
     before.assert_unchanged(&Leftovers::now(&container)?);
     assert_eq!(container.output(&["echo", "alive"])?, "alive");
