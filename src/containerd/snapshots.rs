@@ -89,7 +89,9 @@ impl Containerd {
             parent: parent.to_owned(),
             ..Default::default()
         });
+        // Interrupted, containerd makes the directory all the same and, with the lease gone meanwhile, forgets it.
         Ok(self
+            .steady()
             .call(self.snapshots().prepare(request))
             .with_context(|| format!("preparing a snapshot on {parent}"))?
             .mounts)
