@@ -10,6 +10,11 @@ use sha2::{Digest, Sha256};
 pub struct Sha256Digest(Sha256);
 
 impl Sha256Digest {
+    /// That of `bytes` alone.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::new_with_prefix(bytes))
+    }
+
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
@@ -36,9 +41,7 @@ pub fn chain_id(parent: Option<&str>, layer: &str) -> String {
     let Some(parent) = parent else {
         return layer.to_owned();
     };
-    let mut digest = Sha256Digest::default();
-    digest.update(format!("{parent} {layer}").as_bytes());
-    digest.to_string()
+    Sha256Digest::of(format!("{parent} {layer}").as_bytes()).to_string()
 }
 
 #[cfg(test)]

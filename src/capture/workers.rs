@@ -7,7 +7,7 @@ use std::thread::{self, Builder};
 
 use anyhow::Result;
 
-/// More would only wait for each other in the kernel, or for the one stream into the store, and each takes memory.
+/// More would only wait for each other in the kernel, or for the one that hashes what they make, and each takes memory.
 const MOST: usize = 8;
 
 /// How many can work at a time.

@@ -1,4 +1,4 @@
-//! The content store: reading small blobs, and what becomes of a blob that was there before us.
+//! The content store: where it is, reading small blobs, and what becomes of a blob that was there before us.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -142,7 +142,5 @@ impl Containerd {
 
 /// Whether a blob is what its name says, as far as the name is a SHA-256 digest.
 fn is_sound(digest: &str, bytes: &[u8]) -> bool {
-    let mut actual = Sha256Digest::default();
-    actual.update(bytes);
-    !digest.starts_with("sha256:") || actual.to_string() == digest
+    !digest.starts_with("sha256:") || Sha256Digest::of(bytes).to_string() == digest
 }

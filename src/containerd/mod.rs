@@ -313,3 +313,10 @@ fn required<T>(field: Option<T>, what: &str) -> Result<T> {
         None => bail!("containerd's answer has no {what}"),
     }
 }
+
+/// A connection to a daemon of the tests, in its namespace.
+#[cfg(test)]
+fn client(daemon: &harness::Daemon) -> Containerd {
+    let ctr = daemon.ctr();
+    Containerd::connect(Path::new(&ctr.address), &ctr.namespace).unwrap()
+}

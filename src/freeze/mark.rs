@@ -161,9 +161,7 @@ fn remove(path: &Path) {
 }
 
 fn path_of(name: &str) -> PathBuf {
-    let mut digest = Sha256Digest::default();
-    digest.update(name.as_bytes());
-    Path::new(DIRECTORY).join(digest.hexadecimal())
+    Path::new(DIRECTORY).join(Sha256Digest::of(name.as_bytes()).hexadecimal())
 }
 
 #[cfg(test)]

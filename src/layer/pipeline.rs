@@ -173,9 +173,7 @@ mod tests {
             assert_eq!(gunzip(&gzip.output), bytes);
             let zstd = compressed(&bytes, Compression::Zstd);
             assert_eq!(zstd::decode_all(&zstd.output[..]).unwrap(), bytes);
-            let mut digest = Sha256Digest::default();
-            digest.update(&bytes);
-            assert_eq!(gzip.digest, digest.to_string());
+            assert_eq!(gzip.digest, Sha256Digest::of(&bytes).to_string());
             assert_eq!(zstd.digest, gzip.digest);
         }
     }

@@ -7,14 +7,7 @@ use std::path::{Path, PathBuf};
 use harness::{Daemon, Options, TempDir};
 
 use super::*;
-use crate::containerd::Lease;
-
-const STORE: &str = "containerd/io.containerd.content.v1.content";
-
-fn client(daemon: &Daemon) -> Containerd {
-    let ctr = daemon.ctr();
-    Containerd::connect(Path::new(&ctr.address), &ctr.namespace).unwrap()
-}
+use crate::containerd::{Lease, client};
 
 fn names(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).unwrap();
@@ -24,17 +17,11 @@ fn names(directory: &Path) -> Vec<String> {
 }
 
 fn blobs(daemon: &Daemon) -> PathBuf {
-    daemon.disk().join(STORE).join("blobs/sha256")
+    daemon.content_store().join("blobs/sha256")
 }
 
 fn ingests(daemon: &Daemon) -> Vec<String> {
-    names(&daemon.disk().join(STORE).join("ingest"))
-}
-
-fn digest_of(bytes: &[u8]) -> Sha256Digest {
-    let mut digest = Sha256Digest::default();
-    digest.update(bytes);
-    digest
+    names(&daemon.content_store().join("ingest"))
 }
 
 /// Longer than what is sent.
@@ -60,14 +47,14 @@ fn is_placed(writer: &BlobWriter) -> bool {
 
 /// The blob is there, whole and labelled, and the lease's alone.
 fn assert_is_there(daemon: &Daemon, client: &Containerd, blob: &WrittenBlob, bytes: &[u8]) {
-    assert_eq!(blob.digest, digest_of(bytes).to_string());
+    assert_eq!(blob.digest, Sha256Digest::of(bytes).to_string());
     assert_eq!(blob.size, bytes.len() as u64);
     daemon.ctr().collect_garbage().unwrap();
     assert!(daemon.ctr().blob(&blob.digest).unwrap() == bytes);
     let info = client.blob_info(&blob.digest).unwrap().unwrap();
     assert_eq!(info.labels, label());
     assert_eq!(info.size, i64::try_from(bytes.len()).unwrap());
-    let file = blobs(daemon).join(digest_of(bytes).hexadecimal());
+    let file = blobs(daemon).join(Sha256Digest::of(bytes).hexadecimal());
     let mode = fs::metadata(file).unwrap().permissions().mode();
     assert_eq!(mode & 0o7777, 0o444);
     assert_eq!(ingests(daemon), [""; 0]);
@@ -135,40 +122,34 @@ fn where_namespaces_share_nothing_a_long_blob_is_sent() {
     assert_goes_with(lease, &daemon, &blob);
 }
 
+/// What `first` has written already is labelled for another commit, and stays when the lease of the first one goes.
+fn assert_is_taken_over_from(first: &Containerd, daemon: &Daemon) {
+    let lease_of_first = Lease::acquire(first).unwrap();
+    pushed(first.blob_writer(), &content())
+        .complete(HashMap::new())
+        .unwrap();
+    let client = client(daemon);
+    let lease = Lease::acquire(&client).unwrap();
+    let blob = pushed(client.blob_writer(), &content())
+        .complete(label())
+        .unwrap();
+    drop(lease_of_first);
+    assert_is_there(daemon, &client, &blob, &content());
+    assert_goes_with(lease, daemon, &blob);
+}
+
 #[test]
 fn a_long_blob_that_is_there_is_leased_and_gets_its_labels() {
     let daemon = used_daemon(&Options::default());
-    let client = client(&daemon);
-    let first = Lease::acquire(&client).unwrap();
-    pushed(client.blob_writer(), &content())
-        .complete(HashMap::new())
-        .unwrap();
-    let other = self::client(&daemon);
-    let second = Lease::acquire(&other).unwrap();
-    let blob = pushed(other.blob_writer(), &content())
-        .complete(label())
-        .unwrap();
-    drop(first);
-    assert_is_there(&daemon, &other, &blob, &content());
-    assert_goes_with(second, &daemon, &blob);
+    assert_is_taken_over_from(&client(&daemon), &daemon);
 }
 
 #[test]
 fn a_long_blob_of_another_namespace_is_taken_over() {
     let daemon = used_daemon(&Options::default());
-    let neighbour = Containerd::connect(Path::new(&daemon.ctr().address), "neighbour").unwrap();
-    let first = Lease::acquire(&neighbour).unwrap();
-    pushed(neighbour.blob_writer(), &content())
-        .complete(HashMap::new())
-        .unwrap();
-    let client = client(&daemon);
-    let second = Lease::acquire(&client).unwrap();
-    let blob = pushed(client.blob_writer(), &content())
-        .complete(label())
-        .unwrap();
-    drop(first);
-    assert_is_there(&daemon, &client, &blob, &content());
-    assert_goes_with(second, &daemon, &blob);
+    let address = Path::new(&daemon.ctr().address);
+    let neighbour = Containerd::connect(address, "neighbour").unwrap();
+    assert_is_taken_over_from(&neighbour, &daemon);
 }
 
 #[test]
@@ -177,7 +158,7 @@ fn a_long_blob_that_is_given_up_leaves_nothing() {
     let client = client(&daemon);
     let lease = Lease::acquire(&client).unwrap();
     drop(pushed(client.blob_writer(), &content()));
-    let name = digest_of(&content()).hexadecimal();
+    let name = Sha256Digest::of(&content()).hexadecimal();
     assert!(!names(&blobs(&daemon)).contains(&name));
     assert_eq!(ingests(&daemon), [""; 0]);
     drop(lease);
@@ -193,7 +174,7 @@ fn a_long_blob_that_cannot_be_committed_goes_with_the_lease() {
     let too_long = HashMap::from([("a".to_owned(), "label".repeat(1000))]);
     let error = writer.complete(too_long).unwrap_err();
     assert!(format!("{error:#}").contains("label"), "{error:#}");
-    let name = digest_of(&content()).hexadecimal();
+    let name = Sha256Digest::of(&content()).hexadecimal();
     assert!(names(&blobs(&daemon)).contains(&name));
     drop(lease);
     assert!(!names(&blobs(&daemon)).contains(&name));

@@ -1,12 +1,11 @@
 //! The lease on a real containerd, with terms so short that its whole life fits into a test.
 
-use std::path::Path;
 use std::time::Duration;
 
 use harness::{Daemon, Signal, wait_until};
 
 use super::*;
-use crate::containerd::{CLEAN_UP_BOUND, WrittenBlob};
+use crate::containerd::{CLEAN_UP_BOUND, WrittenBlob, client};
 
 const SNAPSHOTTER: &str = "overlayfs";
 /// A relay may come some seconds late, on a busy machine.
@@ -24,11 +23,6 @@ const OFTEN_RELAYED: Terms = Terms {
 };
 const MARGIN: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(60);
-
-fn client(daemon: &Daemon) -> Containerd {
-    let ctr = daemon.ctr();
-    Containerd::connect(Path::new(&ctr.address), &ctr.namespace).unwrap()
-}
 
 fn leases(daemon: &Daemon) -> Vec<String> {
     let listed = daemon.ctr().list(&["leases", "ls"]).unwrap();

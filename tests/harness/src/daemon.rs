@@ -154,6 +154,12 @@ impl Daemon {
         records(&self.folder)
     }
 
+    /// Where containerd keeps its blobs and ingests.
+    pub fn content_store(&self) -> PathBuf {
+        let plugin = "containerd/io.containerd.content.v1.content";
+        self.disk().join(plugin)
+    }
+
     /// The tmpfs.
     pub fn run_folder(&self) -> PathBuf {
         self.folder.join("run")

@@ -132,8 +132,8 @@ fn put(daemon: &Daemon, content: Vec<u8>) -> Result<PathBuf> {
 
 /// Where containerd keeps a blob.
 fn file_of(daemon: &Daemon, digest: &str) -> PathBuf {
-    let blobs = "containerd/io.containerd.content.v1.content/blobs";
-    let path = daemon.disk().join(blobs).join(digest.replace(':', "/"));
+    let blobs = daemon.content_store().join("blobs");
+    let path = blobs.join(digest.replace(':', "/"));
     assert!(path.exists(), "{}", path.display());
     path
 }
