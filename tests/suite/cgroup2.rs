@@ -11,9 +11,13 @@ use harness::{
 use std::fs;
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
+use std::thread::sleep;
 use std::time::Duration;
 
 const REFERENCE: &str = "docker.io/library/unified:latest";
+
+/// So long that the wait for a busy machine to freeze, which is reported as well, is little beside it.
+const HELD: Duration = Duration::from_secs(1);
 
 #[test]
 fn a_busy_container_is_frozen_by_cgroup_freeze_for_a_moment() -> Result {
@@ -22,7 +26,12 @@ fn a_busy_container_is_frozen_by_cgroup_freeze_for_a_moment() -> Result {
     };
     let scene = Scene::of(&daemon)?;
     let (frozen, longest) = scene.heartbeat.during(|| {
-        let committing = scene.start_and_wait_until_frozen()?;
+        let committing = scene
+            .freezeframe
+            .hold_commit_in_freeze(&scene.container, REFERENCE)?;
+        expect_freeze_by_cgroup2(committing.child.id())?;
+        sleep(HELD);
+        committing.signal(Signal::CONT)?;
         Ok(committing.finish()?.succeeded()?.frozen_ms())
     })?;
     // What the report says is what the container felt; some of it had not begun to freeze yet.
