@@ -67,12 +67,12 @@ fn assert_goes_with(lease: Lease, daemon: &Daemon, blob: &WrittenBlob) {
     assert!(!names(&blobs(daemon)).iter().any(|found| found == name));
 }
 
-/// A store that has been used, so that its directories are there.
+/// A store that has been used, so that its directories are there. What it has stays: containerd collects garbage soon
+/// after its start, and would look for files that are nobody's if there was any.
 fn used_daemon(options: &Options) -> Daemon {
     let daemon = options.start().unwrap();
-    client(&daemon)
-        .put_blob(b"the first", HashMap::new())
-        .unwrap();
+    let root = HashMap::from([("containerd.io/gc.root".to_owned(), "it".to_owned())]);
+    client(&daemon).put_blob(b"the first", root).unwrap();
     daemon
 }
 
