@@ -35,7 +35,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::containerd::{Containerd, OverlayMount, Task};
-use crate::freeze::{Freezer, Frozen, HOLD_BOUND, Stuck};
+use crate::freeze::{Attempt, Freezer, Frozen, HOLD_BOUND, Stuck};
 use crate::plan::Subject;
 use crate::settings::Reserve;
 use crate::stages::Stages;
@@ -233,8 +233,11 @@ impl Capture<'_> {
         let hold = self.max_pause.unwrap_or(HOLD_BOUND);
         let frozen = match freezer.freeze(hold, || self.still_runs(pid)) {
             Err(error) => return tally.unless_stuck(error),
-            Ok(None) => return Ok(None),
-            Ok(Some(frozen)) => frozen,
+            Ok(Attempt::GivenUp(felt)) => {
+                tally.frozen += felt;
+                return Ok(None);
+            }
+            Ok(Attempt::Frozen(frozen)) => frozen,
         };
         let delta = read_frozen(clone, freezer, &frozen);
         let was_held = frozen.holds();

@@ -58,12 +58,12 @@ impl Freezer {
     /// Freezes the container until the guard is thawed or dropped, which it must be within `hold`. `may_freeze` is asked when
     /// all else is ready.
     ///
-    /// `None` where it said no, somebody else has frozen the container, or we stood still: then it may be tried again.
+    /// Given up where it said no, somebody else has frozen the container, or we stood still: then it may be tried again.
     pub fn freeze(
         &self,
         hold: Duration,
         may_freeze: impl FnOnce() -> Result<bool>,
-    ) -> Result<Option<Frozen<'_>>> {
+    ) -> Result<Attempt<'_>> {
         ensure!(
             !self.processes()?.contains(&std::process::id()),
             "this process runs inside the container to be committed and would freeze itself: run the commit from outside, \
@@ -82,7 +82,7 @@ impl Freezer {
             _stops: stops,
         };
         if !may_freeze()? || self.is_frozen()? {
-            return Ok(None);
+            return Ok(Attempt::GivenUp(Duration::ZERO));
         }
         frozen.watchdog.about_to_freeze()?;
         (frozen.since, frozen.thawed) = (Instant::now(), false);
@@ -93,7 +93,11 @@ impl Freezer {
                 container,
             } => containerd.pause_task(container).map(|()| true)?,
         };
-        Ok(is_frozen.then_some(frozen))
+        Ok(if is_frozen {
+            Attempt::Frozen(frozen)
+        } else {
+            Attempt::GivenUp(frozen.thaw()?)
+        })
     }
 
     /// Whether its processes are stopped now, by whomever.
@@ -204,6 +208,13 @@ fn resume(containerd: &Containerd, container: &str) -> Result<()> {
         Err(_) if containerd.task(container)?.status != TaskStatus::Paused => Ok(()),
         resumed => resumed,
     }
+}
+
+/// What came of wanting a container frozen.
+pub enum Attempt<'freezer> {
+    Frozen(Frozen<'freezer>),
+    /// Nothing is left for us to thaw; for so long some of it may have been frozen.
+    GivenUp(Duration),
 }
 
 /// A container that is frozen as long as this lives.

@@ -1,6 +1,8 @@
 //! Freezes that go wrong: one that does not complete, because a process is stuck in the kernel,
 //! and one that somebody else ends.
 
+mod stopped;
+
 use crate::FREEZEFRAME;
 use crate::cgroup2::unified_daemon;
 use harness::{
@@ -93,9 +95,7 @@ fn a_freeze_that_does_not_complete_is_tried_again() -> Result {
     }
     let daemon = Daemon::start()?;
     let (container, disk) = writing_slowly(&daemon)?;
-    wait_until("a process that is stuck", BOUND, || {
-        Ok(has_stuck_process(&container)?.then_some(()))
-    })?;
+    wait_until_stuck(&container)?;
     let freezer = container.freezer()?;
     let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
     let committing = freezeframe.start_commit(&container, IMAGE, &[])?;
@@ -170,9 +170,7 @@ fn device_of(mounted: &Path) -> Result<String> {
 /// With a process in the container that is, or soon will be, stuck until `release`.
 fn expect_undone(container: &Container, release: impl FnOnce() -> Result) -> Result {
     let daemon = container.daemon();
-    wait_until("a process that is stuck", BOUND, || {
-        Ok(has_stuck_process(container)?.then_some(()))
-    })?;
+    wait_until_stuck(container)?;
     let (heartbeat, freezer) = (container.heartbeat()?, container.freezer()?);
     daemon.ctr().collect_garbage()?;
     let before = Leftovers::now(container)?;
@@ -206,6 +204,12 @@ fn expect_undone(container: &Container, release: impl FnOnce() -> Result) -> Res
         "changed\n"
     );
     Ok(())
+}
+
+fn wait_until_stuck(container: &Container) -> Result {
+    wait_until("a process that is stuck", BOUND, || {
+        Ok(has_stuck_process(container)?.then_some(()))
+    })
 }
 
 /// `proc_pid_stat(5)`: D is for those that nothing wakes but what they wait for.
