@@ -1,4 +1,4 @@
-//! What anybody may hand us: every parser, and the layer writer on any tree, for bytes of any kind.
+//! What anybody may hand us: every parser, the layer writer on any tree, and what compresses it, for bytes of any kind.
 //!
 //! Each target takes an input of a fuzzer's and panics where something does not hold. `tests/fuzz` makes inputs; those kept
 //! in fuzz/corpus are run by the ordinary tests, with some that are nearly the same. Several words of one input are apart by ASCII's unit separator.
@@ -7,6 +7,7 @@
 #![allow(clippy::missing_panics_doc)]
 
 mod archive;
+mod deflate;
 mod documents;
 mod files;
 #[cfg(test)]
@@ -14,6 +15,9 @@ mod mutation;
 mod words;
 
 pub use archive::archive;
+pub use deflate::deflate;
+#[cfg(test)]
+pub(crate) use deflate::inflate;
 pub use documents::{image_documents, nerdctl_toml, overlay_options};
 pub use files::{cgroup, mark, mounts, writers};
 pub use words::{change, command_line, reference, report_path, reserve, text, watchdog};
@@ -95,7 +99,7 @@ mod tests {
 
     // In the order of the alphabet.
     replayed! {
-        archive cgroup change command_line image_documents mark mounts nerdctl_toml overlay_options reference
+        archive cgroup change command_line deflate image_documents mark mounts nerdctl_toml overlay_options reference
         report_path reserve text watchdog writers
     }
 }

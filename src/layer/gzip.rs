@@ -1,40 +1,37 @@
 //! gzip on all cores, as one ordinary member (RFC 1952): one header, one checksum, and between them pieces that were
 //! compressed each by itself, and go on one after the other.
 //!
-//! How is decided by samples of a piece. What does not become smaller is stored, as trying takes as long as compressing
-//! does; what becomes much smaller is worth a second look at a match.
+//! How is decided by samples of a piece: what does not become smaller is stored, as trying takes as long as compressing
+//! does, and what becomes smaller by a second look at what repeats is looked at so.
 
 use std::io::Write;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use anyhow::{Context, Result, ensure};
-use libdeflater::{CompressionLvl, Compressor, Crc};
+use anyhow::{Context, Result};
+use crc32fast::Hasher;
 
-use super::deflate;
+use super::deflate::{Deflate, Effort};
 use super::pipeline::{AHEAD, join, spawn};
-
-/// libdeflate's fastest, for what stays larger than half.
-const FAST: i32 = 1;
-/// Of sources the fastest makes 12 % more than stock does, this one 4 %.
-const THOROUGH: i32 = 4;
 
 /// Deflate, no flags, no time, no hint, and an operating system that is not told, as Go writes it.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 /// A last block that is empty, in the fixed code.
 const LAST_BLOCK: [u8; 2] = [3, 0];
-/// The most that one stored block holds, and the bytes before it.
-const STORED: usize = 0xffff;
-const STORED_HEADER: usize = 5;
 
 const SAMPLES: usize = 8;
 const SAMPLE: usize = 2 << 10;
+/// A piece is stored if so many hundredths of its samples are left.
+const HARDLY_SMALLER: usize = 99;
+/// A thorough search is worth its time where it leaves no more than so many hundredths of what a fast one leaves. Of
+/// words in a random order it leaves 99, of programs and sources 90.
+const WORTH_ITS_TIME: usize = 97;
 
 /// A piece, and where the compressed one is awaited.
 struct Job {
     piece: Vec<u8>,
-    done: SyncSender<Result<Vec<u8>>>,
+    done: SyncSender<Vec<u8>>,
 }
 
 /// Compresses all pieces into `output`, in their order.
@@ -49,8 +46,8 @@ pub fn compress<O: Write + Send>(
     let to_do = Arc::new(Mutex::new(to_do));
     thread::scope(|scope| {
         for _ in 0..threads {
-            let (encoder, to_do) = (Encoder::new()?, Arc::clone(&to_do));
-            spawn(scope, "gzip", move || work(encoder, &to_do))?;
+            let to_do = Arc::clone(&to_do);
+            spawn(scope, "gzip", move || work(&to_do))?;
         }
         // From here on only those who work hold it, and without them nothing is to be done.
         drop(to_do);
@@ -70,9 +67,9 @@ pub fn compress<O: Write + Send>(
 fn deal(
     pieces: Receiver<Vec<u8>>,
     jobs: &SyncSender<Job>,
-    order: &SyncSender<Receiver<Result<Vec<u8>>>>,
+    order: &SyncSender<Receiver<Vec<u8>>>,
 ) -> (u32, u32) {
-    let (mut checksum, mut length) = (Crc::new(), 0_u32);
+    let (mut checksum, mut length) = (Hasher::new(), 0_u32);
     for piece in pieces {
         checksum.update(&piece);
         // No piece is longer than 32 bits can say.
@@ -82,91 +79,50 @@ fn deal(
             break;
         }
     }
-    (checksum.sum(), length)
+    (checksum.finalize(), length)
 }
 
-fn work(mut encoder: Encoder, to_do: &Mutex<Receiver<Job>>) {
+fn work(to_do: &Mutex<Receiver<Job>>) {
+    let mut deflate = Deflate::default();
     let next = || to_do.lock().unwrap_or_else(PoisonError::into_inner).recv();
     while let Ok(Job { piece, done }) = next() {
         // Nobody waits for it once sending has failed.
-        let _ = done.send(encoder.encode(&piece));
+        let _ = done.send(compressed(&mut deflate, &piece));
     }
 }
 
-fn send<O: Write>(results: Receiver<Receiver<Result<Vec<u8>>>>, mut output: O) -> Result<O> {
+fn send<O: Write>(results: Receiver<Receiver<Vec<u8>>>, mut output: O) -> Result<O> {
     for result in results {
-        let block = result.recv().context("a compressing thread has ended")??;
-        output.write_all(&block)?;
+        let blocks = result.recv().context("a compressing thread has ended")?;
+        output.write_all(&blocks)?;
     }
     Ok(output)
 }
 
-struct Encoder {
-    fast: Compressor,
-    thorough: Compressor,
-}
-
-impl Encoder {
-    fn new() -> Result<Self> {
-        let level = |level| CompressionLvl::new(level).ok().context("setting gzip up");
-        Ok(Self {
-            fast: Compressor::new(level(FAST)?),
-            thorough: Compressor::new(level(THOROUGH)?),
-        })
-    }
-
-    /// The piece in blocks none of which is the last, ending on a whole byte.
-    fn encode(&mut self, piece: &[u8]) -> Result<Vec<u8>> {
-        let limit = stored_length(piece);
-        let stream = match self.hundredths_left(piece) {
-            99.. => None,
-            50.. => deflate(&mut self.fast, piece, limit),
-            _ => deflate(&mut self.thorough, piece, limit),
-        };
-        let Some(mut stream) = stream else {
-            return Ok(stored(piece));
-        };
-        ensure!(
-            deflate::let_go_on(&mut stream),
-            "libdeflate has made a stream that is none"
-        );
-        Ok(stream)
-    }
-
-    /// How much a few places of the piece keep of their size; nothing of what is short, which is worth the time.
-    fn hundredths_left(&mut self, piece: &[u8]) -> usize {
-        let part = piece.len() / SAMPLES;
-        if part <= SAMPLE {
-            return 0;
-        }
-        let parts = piece.chunks_exact(part);
-        let samples: Vec<u8> = parts.flat_map(|part| &part[..SAMPLE]).copied().collect();
-        let stream = deflate(&mut self.fast, &samples, samples.len());
-        stream.map_or(100, |stream| (stream.len() * 100).div_ceil(samples.len()))
+fn compressed(deflate: &mut Deflate, piece: &[u8]) -> Vec<u8> {
+    match effort(deflate, piece) {
+        Some(effort) => deflate.compress(piece, effort),
+        None => deflate.store(piece),
     }
 }
 
-/// A whole stream; `None` where it would be longer than `limit`.
-fn deflate(compressor: &mut Compressor, bytes: &[u8], limit: usize) -> Option<Vec<u8>> {
-    let mut stream = vec![0; limit];
-    let length = compressor.deflate_compress(bytes, &mut stream).ok()?;
-    stream.truncate(length);
-    Some(stream)
-}
-
-fn stored_length(piece: &[u8]) -> usize {
-    piece.len() + piece.len().div_ceil(STORED) * STORED_HEADER
-}
-
-fn stored(piece: &[u8]) -> Vec<u8> {
-    let mut blocks = Vec::with_capacity(stored_length(piece));
-    for part in piece.chunks(STORED) {
-        // No longer than sixteen bits can say.
-        let length = u16::try_from(part.len()).unwrap_or_default();
-        blocks.push(0);
-        blocks.extend(length.to_le_bytes());
-        blocks.extend((!length).to_le_bytes());
-        blocks.extend(part);
+/// What a few places of the piece are worth; nothing where they hardly become smaller.
+fn effort(deflate: &mut Deflate, piece: &[u8]) -> Option<Effort> {
+    let part = piece.len() / SAMPLES;
+    if part <= SAMPLE {
+        return Some(Effort::Thorough);
     }
-    blocks
+    let parts = piece.chunks_exact(part);
+    let samples: Vec<u8> = parts.flat_map(|part| &part[..SAMPLE]).copied().collect();
+    let mut left = |effort| deflate.compress(&samples, effort).len() * 100;
+    let fast = left(Effort::Fast);
+    if fast >= samples.len() * HARDLY_SMALLER {
+        return None;
+    }
+    let is_worth_it = left(Effort::Thorough) <= fast * WORTH_ITS_TIME / 100;
+    Some(if is_worth_it {
+        Effort::Thorough
+    } else {
+        Effort::Fast
+    })
 }

@@ -5,7 +5,7 @@
 
 pub mod archive;
 mod compress;
-mod deflate;
+pub mod deflate;
 mod entry;
 mod gzip;
 mod pipeline;

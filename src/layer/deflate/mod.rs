@@ -1,0 +1,101 @@
+//! Deflate (RFC 1951) in pieces: each is compressed by itself into blocks none of which is the last, and ends on a whole
+//! byte, so that what was made of one goes on where that of another ends.
+//!
+//! A piece is searched for what it repeats (`fast`, `thorough`); the steps found are collected into blocks of bytes that
+//! are alike (`blocks`), each of which is written with codes of its own, or stored where that is shorter (`block`). The
+//! same piece gives the same bytes, whatever was compressed before.
+
+// What is cut off is zero, or is meant to be: places are known by their lowest bits.
+#![allow(clippy::cast_possible_truncation)]
+
+mod bits;
+mod block;
+mod blocks;
+mod codes;
+mod fast;
+mod header;
+mod input;
+mod places;
+mod step;
+mod symbols;
+mod thorough;
+
+use std::fmt::Debug;
+
+use blocks::Blocks;
+use fast::Fast;
+use input::Input;
+use step::{Copy, Counts};
+use thorough::Thorough;
+
+#[derive(Clone, Copy, Debug)]
+pub enum Effort {
+    /// The first repetition that is found is taken.
+    Fast,
+    /// Some are compared.
+    Thorough,
+}
+
+/// What compresses one piece after the other.
+#[derive(Default)]
+pub struct Deflate {
+    input: Input,
+    fast: Fast,
+    thorough: Thorough,
+    blocks: Blocks,
+}
+
+impl Deflate {
+    /// What becomes of `piece`.
+    pub fn compress(&mut self, piece: &[u8], effort: Effort) -> Vec<u8> {
+        for part in piece.chunks(Input::MOST) {
+            self.input.fill(part);
+            match effort {
+                Effort::Fast => search(&mut self.fast, &self.input, &mut self.blocks),
+                Effort::Thorough => search(&mut self.thorough, &self.input, &mut self.blocks),
+            }
+        }
+        self.blocks.finish()
+    }
+
+    /// `piece` as it is.
+    pub fn store(&mut self, piece: &[u8]) -> Vec<u8> {
+        self.blocks.store(piece)
+    }
+}
+
+/// A way to find repetitions.
+trait Search {
+    /// Forgets what was found in another input.
+    fn begin(&mut self);
+
+    /// Goes from `begin` over bytes that stand for themselves, which it counts, to the next copy; returns where that is.
+    /// No further than `step::LONGEST_RUN`, where there may be none.
+    fn next_copy(
+        &mut self,
+        input: &Input,
+        begin: usize,
+        counts: &mut Counts,
+    ) -> (usize, Option<Copy>);
+}
+
+fn search<S: Search>(search: &mut S, input: &Input, blocks: &mut Blocks) {
+    search.begin();
+    let mut begin = 0;
+    while begin < input.length() {
+        let (at, copy) = search.next_copy(input, begin, blocks.counts());
+        begin = blocks.add(input, begin, at, copy);
+    }
+    blocks.end(input);
+}
+
+/// An array that is too large for a stack.
+#[allow(clippy::unnecessary_box_returns)]
+fn zeros<T: Clone + Debug + Default, const N: usize>() -> Box<[T; N]> {
+    let array: Result<Box<[T; N]>, _> = vec![T::default(); N].try_into();
+    // It has that length.
+    array.unwrap()
+}
+
+#[cfg(test)]
+mod tests;
