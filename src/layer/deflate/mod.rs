@@ -28,11 +28,12 @@ use input::Input;
 use step::{Copy, Counts};
 use thorough::Thorough;
 
+/// How repetitions are looked for.
 #[derive(Clone, Copy, Debug)]
 pub enum Effort {
-    /// The first repetition that is found is taken.
+    /// The first one that is found is taken.
     Fast,
-    /// Some are compared.
+    /// A few are compared.
     Thorough,
 }
 
