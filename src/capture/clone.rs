@@ -163,8 +163,7 @@ impl<'tree> Clone<'tree> {
         let work = Work::of(&self.scan, &self.ledger, &HashSet::new(), is_left);
         let directories = self.read_directories(&work)?;
         self.rearrange(&work, &directories)?;
-        self.copy_files(&work, &work.small, ENTRIES_AT_ONCE)?;
-        self.copy_files(&work, &work.large, 1)?;
+        self.copy_files(&work)?;
         for &(index, first) in &work.links {
             self.make(&ReadEntry::link(index, first))?;
         }
@@ -223,16 +222,19 @@ impl<'tree> Clone<'tree> {
         Ok(())
     }
 
-    /// Copies `files`, of which each thread takes so many at a time.
-    fn copy_files(&mut self, work: &Work, files: &[usize], at_once: usize) -> Result<()> {
+    /// Copies the files. Large ones keep the disk busy and small ones the processors, so one worker begins with the large
+    /// ones, the others with the small.
+    fn copy_files(&mut self, work: &Work) -> Result<()> {
+        let large = work.large.chunks(1);
+        let parts: Vec<&[usize]> = large.chain(work.small.chunks(ENTRIES_AT_ONCE)).collect();
         let (scan, grain, ledger) = (&self.scan, self.grain, &self.ledger);
         let write_back = &self.write_back;
         let check: &Check = &|| Ok(signals::check()?);
         let workers = &mut self.workers;
-        let made = workers::with_each(workers, files.len(), at_once, |worker, range| {
+        let made = workers::with_each(workers, parts.len(), 1, |worker, range| {
             let (mut made, mut entries) = (Vec::new(), Vec::new());
             let before = worker.reader.bytes;
-            let files = &files[range];
+            let files = parts[range.start];
             // One by itself is asked for no sooner than it is read.
             if files.len() > 1 {
                 worker.reader.fetch(scan, files);

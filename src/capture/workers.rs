@@ -1,14 +1,18 @@
-//! Work on all processors: pieces of a list, taken by whoever is free. What is too little for two is done here.
+//! Work on all processors: pieces of a list, taken by whoever is free, from its beginning by one and from its end by the
+//! others. What is too little for two is done here.
 
 use std::num::NonZero;
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread::{self, Builder};
 
 use anyhow::Result;
 
 /// More would only wait for each other in the kernel, or for the one that hashes what they make, and each takes memory.
 const MOST: usize = 8;
+
+/// Takes a piece from an end of those that are left.
+type End = fn(&mut Range<usize>) -> Option<usize>;
 
 /// How many can work at a time.
 pub fn most() -> usize {
@@ -34,28 +38,27 @@ pub fn with_each<W: Send, T: Send>(
     size: usize,
     work: impl Fn(&mut W, Range<usize>) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
-    let next = AtomicUsize::new(0);
-    let take = |worker: &mut W| -> Result<Vec<(usize, T)>> {
+    let pieces = count.div_ceil(size);
+    let left = Mutex::new(0..pieces);
+    let take = |worker: &mut W, end: End| -> Result<Vec<(usize, T)>> {
         let mut done = Vec::new();
-        loop {
-            let piece = next.fetch_add(1, Ordering::Relaxed);
+        let next = || end(&mut left.lock().unwrap_or_else(PoisonError::into_inner));
+        while let Some(piece) = next() {
             let start = piece * size;
-            if start >= count {
-                return Ok(done);
-            }
             let range = start..(start + size).min(count);
             done.push((piece, work(worker, range)?));
         }
+        Ok(done)
     };
-    let needed = count.div_ceil(size).min(workers.len());
+    let needed = pieces.min(workers.len());
     let Some((first, others)) = workers[..needed].split_first_mut() else {
         return Ok(Vec::new());
     };
     let mut done = thread::scope(|scope| {
-        let start = |worker| Builder::new().spawn_scoped(scope, || take(worker));
+        let start = |worker| Builder::new().spawn_scoped(scope, || take(worker, Range::next_back));
         // Where no thread is to be had, those that there are do it all.
         let others: Vec<_> = others.iter_mut().flat_map(start).collect();
-        let mut done = take(first);
+        let mut done = take(first, Range::next);
         for other in others {
             let its = other
                 .join()
@@ -69,4 +72,29 @@ pub fn with_each<W: Send, T: Send>(
     })?;
     done.sort_unstable_by_key(|(piece, _)| *piece);
     Ok(done.into_iter().map(|(_, outcome)| outcome).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    #[test]
+    fn results_are_in_the_order_of_the_pieces() {
+        let ranges = map(10, 3, Ok).unwrap();
+        assert_eq!(ranges, [0..3, 3..6, 6..9, 9..10]);
+        assert!(map(0, 3, Ok).unwrap().is_empty());
+    }
+
+    #[test]
+    fn one_begins_at_the_beginning_and_the_others_at_the_end() {
+        let mut names = ["first", "second"];
+        let both = Barrier::new(2);
+        let who = with_each(&mut names, 2, 1, |name, _| {
+            both.wait();
+            Ok(*name)
+        });
+        assert_eq!(who.unwrap(), names);
+    }
 }

@@ -1,10 +1,12 @@
 //! Writing the clone back as it grows, so that neighbours do not wait behind all of it at once.
 //!
-//! Pages that wait to be written count against everybody who writes to the same machine. No more than two portions are
-//! kept waiting: the one that is being made and the one before, which is being written.
+//! Pages that wait to be written count against everybody who writes to the same machine. No more than three portions are
+//! kept waiting: one that is being written, one that is to be written next, and, while somebody waits for the disk, one
+//! that the others make.
 
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError, TryLockError};
 
 use anyhow::{Context, Result};
 
@@ -15,14 +17,9 @@ const PORTION: u64 = 128 << 20;
 
 pub struct WriteBack {
     root: OwnedFd,
-    progress: Mutex<Progress>,
-}
-
-#[derive(Default)]
-struct Progress {
     /// Bytes since the last portion.
-    bytes: u64,
-    running: Option<FilesystemSync>,
+    bytes: AtomicU64,
+    running: Mutex<Option<FilesystemSync>>,
 }
 
 impl WriteBack {
@@ -30,30 +27,39 @@ impl WriteBack {
         let root = tree.root().try_clone_to_owned();
         Ok(Self {
             root: root.context("duplicating a descriptor")?,
-            progress: Mutex::default(),
+            bytes: AtomicU64::new(0),
+            running: Mutex::default(),
         })
     }
 
     /// To be told of bytes that were written. Waits where the disk is slower than we are.
     pub fn wrote(&self, bytes: u64) -> Result<()> {
-        // Whoever panicked has left the numbers as they were.
-        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        progress.bytes += bytes;
-        if progress.bytes < PORTION {
+        let waiting = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if waiting < PORTION {
             return Ok(());
         }
-        if let Some(before) = progress.running.take() {
+        let mut running = match self.running.try_lock() {
+            Ok(running) => running,
+            Err(TryLockError::WouldBlock) if waiting < 2 * PORTION => return Ok(()),
+            // Whoever panicked has left it as it was.
+            Err(_) => self.running.lock().unwrap_or_else(PoisonError::into_inner),
+        };
+        if self.bytes.load(Ordering::Relaxed) < PORTION {
+            // It has begun meanwhile.
+            return Ok(());
+        }
+        if let Some(before) = running.take() {
             before.wait()?;
         }
-        progress.bytes = 0;
-        progress.running = Some(FilesystemSync::start(&self.root)?);
+        self.bytes.store(0, Ordering::Relaxed);
+        *running = Some(FilesystemSync::start(&self.root)?);
         Ok(())
     }
 
     /// Waits for the portion that is being written: a freeze must not share the disk with it, nor the process with its
     /// thread, which a terminal's stop signal could stop all of us through.
     pub fn settle(&self) -> Result<()> {
-        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        progress.running.take().map_or(Ok(()), FilesystemSync::wait)
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.take().map_or(Ok(()), FilesystemSync::wait)
     }
 }
