@@ -6,7 +6,7 @@ use super::ledger::{Ledger, Move};
 use super::scan::Scan;
 use super::signature::{Identity, Kind};
 
-/// Files that all threads read together, one after the other.
+/// Files that a worker takes one by one; under the freeze all of them read each together.
 const LARGE: u64 = 16 << 20;
 
 /// Each entry is in one of the lists, but for files that only move.

@@ -1,5 +1,5 @@
 //! Work on all processors: pieces of a list, taken by whoever is free, from its beginning by one and from its end by the
-//! others. What is too little for two is done here.
+//! others; nobody begins another once one has failed. What is too little for two is done here.
 
 use std::num::NonZero;
 use std::ops::Range;
@@ -42,11 +42,16 @@ pub fn with_each<W: Send, T: Send>(
     let left = Mutex::new(0..pieces);
     let take = |worker: &mut W, end: End| -> Result<Vec<(usize, T)>> {
         let mut done = Vec::new();
-        let next = || end(&mut left.lock().unwrap_or_else(PoisonError::into_inner));
+        let left = || left.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = || end(&mut left());
         while let Some(piece) = next() {
             let start = piece * size;
             let range = start..(start + size).min(count);
-            done.push((piece, work(worker, range)?));
+            let outcome = work(worker, range);
+            if outcome.is_err() {
+                *left() = 0..0;
+            }
+            done.push((piece, outcome?));
         }
         Ok(done)
     };
@@ -77,6 +82,9 @@ pub fn with_each<W: Send, T: Send>(
 #[cfg(test)]
 mod tests {
     use std::sync::Barrier;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use anyhow::bail;
 
     use super::*;
 
@@ -85,6 +93,17 @@ mod tests {
         let ranges = map(10, 3, Ok).unwrap();
         assert_eq!(ranges, [0..3, 3..6, 6..9, 9..10]);
         assert!(map(0, 3, Ok).unwrap().is_empty());
+    }
+
+    #[test]
+    fn nothing_is_begun_after_a_failure() {
+        let begun = AtomicUsize::new(0);
+        let failed: Result<Vec<()>> = map(1000, 1, |_| {
+            begun.fetch_add(1, Ordering::Relaxed);
+            bail!("no more")
+        });
+        assert_eq!(failed.unwrap_err().to_string(), "no more");
+        assert!(begun.into_inner() <= most());
     }
 
     #[test]

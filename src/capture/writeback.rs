@@ -1,19 +1,19 @@
 //! Writing the clone back as it grows, so that neighbours do not wait behind all of it at once.
 //!
-//! Pages that wait to be written count against everybody who writes to the same machine. No more than three portions are
-//! kept waiting: one that is being written, one that is to be written next, and, while somebody waits for the disk, one
-//! that the others make.
+//! Pages that wait to be written count against everybody who writes to the same machine. While one portion is
+//! written the next is made, and while somebody waits for the disk then, the others make one more, which is written with
+//! it: no more than four are kept waiting.
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use anyhow::{Context, Result};
 
 use crate::system::sync::FilesystemSync;
 use crate::system::tree::Tree;
 
-const PORTION: u64 = 128 << 20;
+const PORTION: u64 = 64 << 20;
 
 pub struct WriteBack {
     root: OwnedFd,
@@ -41,8 +41,8 @@ impl WriteBack {
         let mut running = match self.running.try_lock() {
             Ok(running) => running,
             Err(TryLockError::WouldBlock) if waiting < 2 * PORTION => return Ok(()),
-            // Whoever panicked has left it as it was.
-            Err(_) => self.running.lock().unwrap_or_else(PoisonError::into_inner),
+            Err(TryLockError::WouldBlock) => self.lock(),
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
         };
         if self.bytes.load(Ordering::Relaxed) < PORTION {
             // It has begun meanwhile.
@@ -59,7 +59,11 @@ impl WriteBack {
     /// Waits for the portion that is being written: a freeze must not share the disk with it, nor the process with its
     /// thread, which a terminal's stop signal could stop all of us through.
     pub fn settle(&self) -> Result<()> {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.take().map_or(Ok(()), FilesystemSync::wait)
+        self.lock().take().map_or(Ok(()), FilesystemSync::wait)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<FilesystemSync>> {
+        // Whoever panicked has left it as it was.
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

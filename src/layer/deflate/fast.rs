@@ -9,6 +9,8 @@ use super::step::{Copy, Counts, LONGEST_RUN};
 
 /// What a copy begins with, in bits of a word.
 const BEGINNING: u32 = 48;
+// Words must fit what is gone over in vain.
+const _: () = assert!(LONGEST_RUN.is_multiple_of(WORD));
 
 #[derive(Default)]
 pub struct Fast {
