@@ -2,6 +2,8 @@
 //!
 //! Shorter ones are hardly worth a copy in text. Of a copy's own places only two are remembered.
 
+use std::ops::Range;
+
 use super::Search;
 use super::input::{Input, WORD};
 use super::places::{Places, begin_alike, distance, is_distance};
@@ -29,13 +31,11 @@ impl Search for Fast {
     fn next_copy(
         &mut self,
         input: &Input,
-        begin: usize,
+        places: Range<usize>,
         counts: &mut Counts,
     ) -> (usize, Option<Copy>) {
-        let limit = input.length().min(begin + LONGEST_RUN);
-        let end = limit.min(input.end_of_words());
-        let mut at = begin;
-        while at < end {
+        let mut at = places.start;
+        while at < places.end {
             let word = input.word(at);
             let distance = distance(at, self.places.replace(word, at));
             let difference = word ^ input.word(at.wrapping_sub(distance));
@@ -55,11 +55,8 @@ impl Search for Fast {
                 at += 1;
             }
         }
-        if at < limit {
-            counts.all_literals(&input.bytes()[at..limit]);
-        }
         self.in_vain = true;
-        (limit, None)
+        (at, None)
     }
 }
 

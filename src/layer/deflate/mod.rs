@@ -21,11 +21,12 @@ mod symbols;
 mod thorough;
 
 use std::fmt::Debug;
+use std::ops::Range;
 
 use blocks::Blocks;
 use fast::Fast;
 use input::Input;
-use step::{Copy, Counts};
+use step::{Copy, Counts, LONGEST_RUN};
 use thorough::Thorough;
 
 /// How repetitions are looked for.
@@ -70,12 +71,12 @@ trait Search {
     /// Forgets what was found in another input.
     fn begin(&mut self);
 
-    /// Goes from `begin` over bytes that stand for themselves, which it counts, to the next copy; returns where that is.
-    /// No further than `step::LONGEST_RUN`, where there may be none.
+    /// Goes over `places`, each of which has a whole word, to the next copy; returns where that is. The bytes before it
+    /// stand for themselves, and are counted. Where there is none, it is how far they were.
     fn next_copy(
         &mut self,
         input: &Input,
-        begin: usize,
+        places: Range<usize>,
         counts: &mut Counts,
     ) -> (usize, Option<Copy>);
 }
@@ -84,7 +85,14 @@ fn search<S: Search>(search: &mut S, input: &Input, blocks: &mut Blocks) {
     search.begin();
     let mut begin = 0;
     while begin < input.length() {
-        let (at, copy) = search.next_copy(input, begin, blocks.counts());
+        let limit = input.length().min(begin + LONGEST_RUN);
+        let places = begin..limit.min(input.end_of_words());
+        let counts = blocks.counts();
+        let (mut at, copy) = search.next_copy(input, places, counts);
+        if copy.is_none() {
+            counts.all_literals(&input.bytes()[at..limit]);
+            at = limit;
+        }
         begin = blocks.add(input, begin, at, copy);
     }
     blocks.end(input);

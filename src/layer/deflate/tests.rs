@@ -6,6 +6,7 @@ use super::*;
 use crate::fuzz::inflate;
 
 const EFFORTS: [Effort; 2] = [Effort::Fast, Effort::Thorough];
+
 fn compressed(bytes: &[u8], effort: Effort) -> Vec<u8> {
     Deflate::default().compress(bytes, effort)
 }

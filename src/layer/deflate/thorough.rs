@@ -1,9 +1,11 @@
 //! Finding repetitions thoroughly: of each place a few before it that begin with the same five bytes are compared, and
 //! the longest is taken, unless the place after it has a longer one.
 
-use super::input::Input;
+use std::ops::Range;
+
+use super::input::{Input, WORD};
 use super::places::{LowBits, Places, begin_alike, distance, is_distance};
-use super::step::{Copy, Counts, LONGEST_RUN};
+use super::step::{Copy, Counts};
 use super::symbols::FARTHEST;
 use super::{Search, zeros};
 
@@ -30,14 +32,12 @@ impl Search for Thorough {
     fn next_copy(
         &mut self,
         input: &Input,
-        begin: usize,
+        places: Range<usize>,
         counts: &mut Counts,
     ) -> (usize, Option<Copy>) {
-        let limit = input.length().min(begin + LONGEST_RUN);
-        let end = limit.min(input.end_of_words());
-        let mut at = begin;
+        let mut at = places.start;
         let mut best: Option<(usize, Copy)> = None;
-        while at < end && best.is_none_or(|(_, copy)| copy.length < LONG) {
+        while at < places.end && best.is_none_or(|(_, copy)| copy.length < LONG) {
             let length = best.map_or(SHORTER, |(_, copy)| copy.length);
             let longer = self.longest(input, at, length);
             at += 1;
@@ -52,8 +52,7 @@ impl Search for Thorough {
             }
         }
         let Some((place, copy)) = best else {
-            counts.all_literals(&input.bytes()[at..limit]);
-            return (limit, None);
+            return (at, None);
         };
         for inside in at..place + copy.length {
             self.remember(input.word(inside), inside);
@@ -80,7 +79,7 @@ impl Thorough {
             let after = input.word(at + further) ^ input.word(other + further);
             if begin_alike::<BEGINNING>(difference | after) {
                 let common = match difference {
-                    0 => input.in_common(at, other, size_of_val(&word)),
+                    0 => input.in_common(at, other, WORD),
                     _ => difference.trailing_zeros() as usize / 8,
                 };
                 if common > length {
