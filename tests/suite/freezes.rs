@@ -6,7 +6,8 @@ mod stopped;
 use crate::FREEZEFRAME;
 use crate::cgroup2::unified_daemon;
 use harness::{
-    BASE, Container, Daemon, Leftovers, Result, Signal, View, check_law, outcome, wait_until,
+    BASE, Commit, Committing, Container, Daemon, Freezer, Leftovers, Result, Signal, View,
+    check_law, outcome, wait_until,
 };
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -90,8 +91,28 @@ fn a_freeze_that_does_not_complete_on_version_1_is_undone_and_told_of() -> Resul
 
 #[test]
 fn a_freeze_that_does_not_complete_is_tried_again() -> Result {
+    let tried = commit_beside_stuck(|_, freezer| {
+        for (what, wanted) in [("a freeze under way", false), ("its end", true)] {
+            wait_until(what, BOUND, || {
+                Ok((state_of(freezer)?.starts_with("THAWED") == wanted).then_some(()))
+            })?;
+        }
+        Ok(())
+    })?;
+    if let Some(((), commit)) = tried {
+        // What had frozen of it in the first try counts.
+        assert!(commit.frozen_ms() > 500.0, "{}", commit.frozen_ms());
+    }
+    Ok(())
+}
+
+/// A commit on version 1 that meets a stuck process, which goes on after `meanwhile`, and then succeeds. `None` where no
+/// process can be made so.
+fn commit_beside_stuck<T>(
+    meanwhile: impl FnOnce(&Committing, &Freezer) -> Result<T>,
+) -> Result<Option<(T, Commit)>> {
     if !has_throttles()? {
-        return Ok(());
+        return Ok(None);
     }
     let daemon = Daemon::start()?;
     let (container, disk) = writing_slowly(&daemon)?;
@@ -99,21 +120,19 @@ fn a_freeze_that_does_not_complete_is_tried_again() -> Result {
     let freezer = container.freezer()?;
     let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
     let committing = freezeframe.start_commit(&container, IMAGE, &[])?;
-    for (what, wanted) in [("a freeze under way", false), ("its end", true)] {
-        wait_until(what, BOUND, || {
-            let state = fs::read_to_string(freezer.folder().join("freezer.state"))?;
-            Ok((state.starts_with("THAWED") == wanted).then_some(()))
-        })?;
-    }
+    let seen = meanwhile(&committing, &freezer)?;
     throttle(&container, &disk, 0)?;
     let commit = committing.finish()?.succeeded()?;
-    // What had frozen of it in the first try counts.
-    assert!(commit.frozen_ms() > 500.0, "{}", commit.frozen_ms());
     assert_eq!(
         View::snapshot(&daemon, IMAGE)?.read("/srv/plain")?,
         "changed\n"
     );
-    Ok(())
+    Ok(Some((seen, commit)))
+}
+
+/// On version 1: THAWED, FREEZING or FROZEN.
+fn state_of(freezer: &Freezer) -> Result<String> {
+    Ok(fs::read_to_string(freezer.folder().join("freezer.state"))?)
 }
 
 fn has_throttles() -> Result<bool> {
