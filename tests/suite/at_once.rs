@@ -135,10 +135,20 @@ fn a_commit_that_ends_early_takes_nothing_from_one_beside_it() -> Result {
 }
 
 #[test]
+fn twenty_containers_are_committed_at_once() -> Result {
+    containers_are_committed_at_once(20)
+}
+
+#[test]
+#[ignore = "a minute: tests/long"]
 fn a_hundred_containers_are_committed_at_once() -> Result {
+    containers_are_committed_at_once(100)
+}
+
+fn containers_are_committed_at_once(count: usize) -> Result {
     let daemon = Daemon::start()?;
     let witness = daemon.run(&["sleep", "1000"])?;
-    let ids = run_many(&daemon, 100)?;
+    let ids = run_many(&daemon, count)?;
     let tasks = tasks(&daemon)?;
     daemon.ctr().collect_garbage()?;
     let before = Leftovers::now(&witness)?;

@@ -36,7 +36,7 @@ fn settings(daemon: &Daemon) -> Result<Value> {
 fn printed(daemon: &Daemon, words: &[&str]) -> Result<String> {
     let run = ["run", "--rm", "--net", "none", IMAGE];
     let nerdctl = daemon.nerdctl()?;
-    Ok(nerdctl.run(&[&run[..], words].concat())?.text())
+    harness::printed(|| nerdctl.outcome(&[&run[..], words].concat()))
 }
 
 #[test]

@@ -194,10 +194,9 @@ fn a_changed_command_is_what_an_image_runs() -> Result {
         "somebody",
     ];
     commit(&container, IMAGE, &flags)?;
-    let run = daemon
-        .nerdctl()?
-        .run(&["run", "--rm", "--net", "none", IMAGE])?;
-    assert_eq!(run.text(), "first\nhello there");
+    let nerdctl = daemon.nerdctl()?;
+    let printed = harness::printed(|| nerdctl.outcome(&["run", "--rm", "--net", "none", IMAGE]))?;
+    assert_eq!(printed, "first\nhello there");
     let config = daemon.ctr().config(IMAGE)?;
     assert_eq!(config["author"], "somebody");
     assert_eq!(config["history"][2]["author"], "somebody");

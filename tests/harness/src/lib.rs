@@ -45,7 +45,7 @@ pub use oracle::commit_by_oracle;
 pub use pods::{Pod, Pods};
 pub use probe::check_law;
 pub use rustix::process::Signal;
-pub use shell::{Outcome, outcome, own_program, wait_until};
+pub use shell::{Outcome, outcome, own_program, printed, wait_until};
 pub use tempfile::TempDir;
 pub use tree::{Entry, Kind, Tree};
 pub use view::{View, chain_id};

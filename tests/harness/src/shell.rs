@@ -92,6 +92,15 @@ pub fn wait_until<T>(
     }
 }
 
+/// What a container prints that `run` runs and that soon ends. ctr closes its output when it has ended, read or not
+/// (containerd 1.6.20, task.go, `Delete`): on a busy machine all of it may be lost, so one that printed nothing runs again.
+pub fn printed(mut run: impl FnMut() -> Result<Outcome>) -> Result<String> {
+    wait_until("a container printing", Duration::from_secs(10), || {
+        let text = run()?.succeeded()?.text();
+        Ok((!text.is_empty()).then_some(text))
+    })
+}
+
 /// The path of one of this library's own programs, built beside the running one.
 pub fn own_program(name: &str) -> Result<PathBuf> {
     let running = std::env::current_exe().context("finding the running program")?;

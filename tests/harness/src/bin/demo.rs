@@ -4,7 +4,9 @@
 //! stands beside the longest gap that it saw while nobody committed anything.
 
 use anyhow::{Context, bail};
-use harness::{BASE, Container, Daemon, FileSystem, Heartbeat, Options, Result, own_program};
+use harness::{
+    BASE, Container, Daemon, FileSystem, Heartbeat, Options, Result, own_program, printed,
+};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -139,10 +141,7 @@ fn show_image_running(freezeframe: &harness::Freezeframe) -> Result {
     let line = "echo \"$(ls /logs | wc -l) logs, $(find /work -type f | wc -l) small files;\" \
                 \"0.log ends: $(tail -n 1 /logs/0.log)\"";
     let run = ["run", "--rm", "--net", "none", "frozen", "sh", "-c", line];
-    let printed = freezeframe.outcome(&run)?.succeeded()?.text();
-    if printed.is_empty() {
-        bail!("the image ran and printed nothing");
-    }
+    let printed = printed(|| freezeframe.outcome(&run))?;
     println!("   the image runs: {printed}");
     Ok(())
 }

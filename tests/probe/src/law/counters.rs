@@ -57,7 +57,7 @@ pub fn direct(directory: &Path, step: Duration) -> io::Result<Writer> {
                 block.0[BLOCK - 8..].copy_from_slice(&round.to_le_bytes());
                 file.write_all_at(&block.0, LENGTH - BLOCK as u64)?;
                 // The kernel's own threads do the work, and would take a processor each.
-                thread::sleep(BREATH * 20);
+                thread::sleep(BREATH * 2);
             }
         }
         Ok(())

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 const LOGS: usize = 9;
-const LINES_BETWEEN_ROTATIONS: u64 = 500;
+const LINES_BETWEEN_ROTATIONS: u64 = 100;
 const PADDING: &str = "long enough that a log soon spans more than one page";
 /// A number of ten digits, a space, the padding, the line's end.
 const LINE: usize = 10 + 1 + PADDING.len() + 1;

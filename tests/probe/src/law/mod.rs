@@ -18,8 +18,8 @@ use std::time::Duration;
 /// Exists once every writer has its files in place.
 const READY: &str = "ready";
 
-/// Between two rounds of a fast writer: the others, and the heartbeat, want a turn.
-const BREATH: Duration = Duration::from_micros(100);
+/// Between two rounds of a fast writer: the others, the heartbeat and the commit want a turn.
+const BREATH: Duration = Duration::from_millis(1);
 /// Between two steps of a slow writer, most of whose files hold still over a freeze.
 const STEP: Duration = Duration::from_millis(2);
 
