@@ -55,7 +55,7 @@ impl<'d> Scene<'d> {
 fn two_commits_to_one_name_at_once_succeed() -> Result {
     let daemon = Daemon::start()?;
     let scene = Scene::new(&daemon)?;
-    for _ in 0..5 {
+    for _ in 0..3 {
         let commits = [scene.start(IMAGE, &[])?, scene.start(IMAGE, &[])?];
         let digests = commits.map(|commit| Ok(commit.finish()?.succeeded()?.outcome.text()));
         let digests: Vec<String> = digests.into_iter().collect::<Result<_>>()?;
@@ -72,7 +72,7 @@ fn a_commit_without_a_pause_beside_one_with_it_changes_nothing_for_that() -> Res
     let daemon = Daemon::start()?;
     let scene = Scene::new(&daemon)?;
     let names = ["paused", "unpaused"].map(|name| format!("docker.io/library/{name}:latest"));
-    for _ in 0..5 {
+    for _ in 0..3 {
         let paused = scene.start(&names[0], &[])?;
         let unpaused = scene.start(&names[1], &["--pause=false"])?;
         paused.finish()?.succeeded()?;
@@ -88,7 +88,7 @@ fn the_stock_commit_beside_ours_keeps_its_pause_and_we_keep_our_freeze() -> Resu
     let daemon = Daemon::start()?;
     let scene = Scene::new(&daemon)?;
     let names = ["ours", "stock"].map(|name| format!("docker.io/library/{name}:latest"));
-    for round in 0..6 {
+    for round in 0..4 {
         let mut stock = daemon.nerdctl()?.command();
         stock.args(["commit", &scene.container.name, &names[1]]);
         stock.stdout(Stdio::null());

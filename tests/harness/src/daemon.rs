@@ -79,7 +79,7 @@ impl Daemon {
             _caretaker: caretaker,
         };
         daemon.wait_until_it_answers()?;
-        image::base().import(&daemon, BASE)?;
+        image::import_base(&daemon)?;
         Ok(daemon)
     }
 
