@@ -20,7 +20,6 @@ use crate::stages::Stages;
 use crate::system::priority::yielding;
 use crate::system::process::unique_name;
 use crate::system::signals;
-use crate::system::sync::FilesystemSync;
 
 /// A commit that is ours from the first step to the last.
 pub struct DirectCommit<'a> {
@@ -68,11 +67,10 @@ impl DirectCommit<'_> {
         stages.time("compare", || {
             yielding(|| leave_unchanged_out(&captured, &prepared))
         })?;
-        let written_back = FilesystemSync::start(&captured.tree.root())?;
-        let layer = stages.time("layer", || {
+        let (layer, write_back) = stages.time("layer", || {
             yielding(|| layer::write(containerd, &captured.tree, arguments.compression))
         })?;
-        stages.time("sync", || written_back.wait())?;
+        stages.time("sync", || write_back.wait())?;
         let parts = Parts {
             arguments,
             subject,

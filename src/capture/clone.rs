@@ -107,6 +107,12 @@ impl<'tree> Clone<'tree> {
         self.trusts = false;
     }
 
+    /// Leaves it to the layer to have the clone written back, if there is room for its bytes and few are in small files: a
+    /// later pass would wait for all of it, so that none should be expected.
+    pub fn put_write_back_off(&mut self, expected: u64, small: u64) {
+        self.write_back.put_off(expected, small);
+    }
+
     /// Scans, and copies what is not settled, while the container may run.
     pub fn pass(&mut self, processes: &Processes) -> Result<Pass> {
         self.pass_over(processes, false)
@@ -158,9 +164,16 @@ impl<'tree> Clone<'tree> {
         let began = Instant::now();
         self.staging.clean_up();
         self.begin_reading();
-        FilesystemSync::start(&self.source.root())?.wait()?;
         let is_left = |index| leaves_hot && self.ledger.is_hot(&self.scan, index);
         let work = Work::of(&self.scan, &self.ledger, &HashSet::new(), is_left);
+        if work.entries.is_empty() && self.write_back.is_put_off() {
+            // All that a sync would wait for is our own.
+            return Ok(Pass {
+                changed: 0,
+                elapsed: began.elapsed(),
+            });
+        }
+        FilesystemSync::start(&self.source.root())?.wait()?;
         let directories = self.read_directories(&work)?;
         self.rearrange(&work, &directories)?;
         self.copy_files(&work)?;
@@ -275,10 +288,15 @@ impl<'tree> Clone<'tree> {
 
 /// The bytes of file contents in a scan, each inode once, holes not counted.
 pub fn content_size(scan: &Scan) -> u64 {
+    size_of_files(scan, u64::MAX)
+}
+
+/// The same of files that are smaller than this.
+pub fn size_of_files(scan: &Scan, limit: u64) -> u64 {
     let mut seen = HashSet::new();
     let signatures = scan.nodes().iter().map(|node| &node.signature);
     signatures
-        .filter(|signature| signature.kind == Kind::File)
+        .filter(|signature| signature.kind == Kind::File && signature.size() < limit)
         .filter(|signature| !signature.has_other_links() || seen.insert(signature.identity()))
         .map(Signature::allocated)
         .sum()

@@ -39,10 +39,12 @@ use crate::freeze::{Attempt, Freezer, Frozen, HOLD_BOUND, Stuck};
 use crate::plan::Subject;
 use crate::settings::Reserve;
 use crate::stages::Stages;
+use crate::system::cache;
+use crate::system::clock::Moment;
 use crate::system::priority::yielding;
 use crate::system::signals;
 use crate::system::tree::{self, Tree};
-use clone::{Clone, content_size, probe_grain};
+use clone::{Clone, content_size, probe_grain, size_of_files};
 use delta::Delta;
 use scan::{Check, Scan};
 use standing::Standing;
@@ -57,6 +59,8 @@ const MOST_TRIES: usize = 20;
 const MOST_LONG_FREEZES: usize = 3;
 /// Freezes that do not come about because a process is stuck: a pass in between waits for a long write to end.
 const MOST_STUCK_FREEZES: usize = 3;
+/// A container in which nothing has changed for so long is expected to change nothing while it is copied.
+const QUIET: Duration = Duration::from_secs(10);
 /// Passes under `--pause=false`.
 const MOST_ROLLING_PASSES: usize = 10;
 
@@ -133,6 +137,9 @@ impl Capture<'_> {
         let mut clone = Clone::new(&source, upper, staging, writers, size)?;
         if !self.trusts_signatures {
             clone.distrust();
+        }
+        if has_stood_still(&scan, Moment::stamped_now()) {
+            clone.put_write_back_off(size, size_of_files(&scan, cache::PORTION));
         }
         self.thaw_abandoned()?;
         stages.time("copy", || yielding(|| self.copy_ahead(&mut clone, scan)))?;
@@ -275,6 +282,14 @@ impl Capture<'_> {
         let is_there = root.stx_nlink > 0 && self.containerd.snapshot(snapshotter, key)?.is_some();
         is_there.then_some(()).ok_or_else(|| self.subject.removed())
     }
+}
+
+/// Whether nothing has changed for so long that nothing is expected to.
+fn has_stood_still(scan: &Scan, now: Moment) -> bool {
+    let nodes = scan.nodes().iter();
+    nodes
+        .map(|node| node.signature.changed)
+        .all(|changed| now.since(changed) >= QUIET)
 }
 
 /// The freeze has lasted as long as it may.

@@ -18,7 +18,7 @@ use crate::capture::directory::WHITEOUT_PREFIX;
 use crate::capture::material::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE};
 use crate::capture::scan::{Node, ROOT, Scan};
 use crate::capture::signature::Kind;
-use crate::system::cache;
+use crate::system::cache::{self, Portions};
 use crate::system::file;
 use crate::system::signals;
 use crate::system::text::printable;
@@ -160,6 +160,7 @@ impl Archive<'_> {
         let content = Exactly {
             file: file.into(),
             left: entry.size,
+            portions: Portions::default(),
         };
         self.append_entry(entry, content)
     }
@@ -186,10 +187,12 @@ impl Archive<'_> {
     }
 }
 
-/// A file's content of exactly the size that its header says.
+/// A file's content of exactly the size that its header says. What is read is given to the disk, if that does not have it:
+/// so it has enough to do and never too much.
 struct Exactly {
     file: std::fs::File,
     left: u64,
+    portions: Portions,
 }
 
 impl Read for Exactly {
@@ -207,7 +210,9 @@ impl Read for Exactly {
                 "the clone has changed: something else writes to containerd's directories",
             ));
         }
-        self.left -= count as u64;
+        let read = count as u64;
+        self.left -= read;
+        self.portions.advance(self.file.as_fd(), read);
         Ok(count)
     }
 }

@@ -17,6 +17,7 @@ use anyhow::{Context, Result};
 
 use crate::arguments::Compression;
 use crate::containerd::Containerd;
+use crate::system::sync::FilesystemSync;
 use crate::system::tree::Tree;
 use pipeline::Written;
 
@@ -32,18 +33,25 @@ pub struct Layer {
     pub entries: u64,
 }
 
-/// Writes the tree as a layer, owned by the lease.
-pub fn write(containerd: &Containerd, tree: &Tree, compression: Compression) -> Result<Layer> {
+/// Writes the tree as a layer, owned by the lease. Once it is read, it is written back, which may go on after this.
+pub fn write(
+    containerd: &Containerd,
+    tree: &Tree,
+    compression: Compression,
+) -> Result<(Layer, FilesystemSync)> {
     let written = pipeline::run(containerd.blob_writer(), compression, |sink| {
-        archive::write(tree, sink)
+        let entries = archive::write(tree, sink)?;
+        Ok((entries, FilesystemSync::start(&tree.root())?))
     });
-    let (entries, Written { digest, output }) = written.context("writing the layer")?;
+    let ((entries, write_back), Written { digest, output }) =
+        written.context("writing the layer")?;
     let labels = HashMap::from([(UNCOMPRESSED_LABEL.to_owned(), digest.clone())]);
     let blob = output.complete(labels)?;
-    Ok(Layer {
+    let layer = Layer {
         digest: blob.digest,
         size: blob.size,
         diff_id: digest,
         entries,
-    })
+    };
+    Ok((layer, write_back))
 }

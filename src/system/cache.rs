@@ -11,6 +11,8 @@ use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 /// What of a file is asked for, in bytes; of a longer one the kernel reads ahead by itself.
 const MOST_AHEAD: u64 = 256 << 10;
+/// How much of a file is given to the disk at a time.
+pub const PORTION: u64 = 8 << 20;
 /// The same on every architecture (since Linux 6.5).
 const SYS_CACHESTAT: libc::c_long = 451;
 
@@ -52,9 +54,39 @@ pub fn unwritten_pages(file: BorrowedFd<'_>) -> Option<u64> {
     (answer == 0).then(|| found.dirty + found.written_back)
 }
 
+/// How much may wait to be written, in bytes, before the kernel begins to write of its own accord
+/// (`nr_dirty_background_threshold` of `proc_vmstat(5)`, in pages; admin-guide/sysctl/vm.rst of the kernel's
+/// documentation); nothing where it does not tell.
+pub fn most_unwritten() -> u64 {
+    let statistics = std::fs::read_to_string("/proc/vmstat").unwrap_or_default();
+    let mut lines = statistics.lines();
+    let pages = lines.find_map(|line| line.strip_prefix("nr_dirty_background_threshold "));
+    let pages: Option<u64> = pages.and_then(|pages| pages.parse().ok());
+    pages.map_or(0, |pages| pages * rustix::param::page_size() as u64)
+}
+
+/// How far a file has been given to the disk that is gone through from its beginning on.
+#[derive(Default)]
+pub struct Portions {
+    reached: u64,
+    given: u64,
+}
+
+impl Portions {
+    /// Goes `count` bytes on: those before are not changed any more.
+    pub fn advance(&mut self, file: BorrowedFd<'_>, count: u64) {
+        self.reached += count;
+        let new = self.reached - self.given;
+        if new >= PORTION {
+            start_writeback(file, self.given, new);
+            self.given = self.reached;
+        }
+    }
+}
+
 /// Has the kernel begin to write `length` bytes of `file` from `offset` on to disk (`sync_file_range(2)`). Where it does
 /// not, it will do so in its own time.
-pub fn start_writeback(file: BorrowedFd<'_>, offset: u64, length: u64) {
+fn start_writeback(file: BorrowedFd<'_>, offset: u64, length: u64) {
     let (Ok(offset), Ok(length)) = (offset.try_into(), length.try_into()) else {
         return;
     };
@@ -136,6 +168,30 @@ mod tests {
             let are_at_hand = || files(&disk).iter().all(|file| is_at_hand(file.as_fd()));
             wait_until("the files", PATIENCE, || Ok(are_at_hand().then_some(()))).unwrap();
         }
+    }
+
+    #[test]
+    fn a_file_that_is_gone_through_is_written_in_portions() {
+        let disk = Disk::new(FileSystem::Ext4).unwrap();
+        let path = disk.path().join("file");
+        fs::write(&path, vec![7; 3 * usize::try_from(PORTION).unwrap()]).unwrap();
+        let file = File::open(path).unwrap();
+        let unwritten = || unwritten_pages(file.as_fd());
+        let Some(all) = unwritten() else {
+            println!("not tried: the kernel does not tell what is written");
+            return;
+        };
+        let mut portions = Portions::default();
+        portions.advance(file.as_fd(), PORTION - 1);
+        assert_eq!(unwritten(), Some(all));
+        portions.advance(file.as_fd(), PORTION + 1);
+        let is_written = || Ok((unwritten() == Some(all / 3)).then_some(()));
+        wait_until("two portions on disk", PATIENCE, is_written).unwrap();
+    }
+
+    #[test]
+    fn the_kernel_tells_how_much_may_wait() {
+        assert!(most_unwritten() >= rustix::param::page_size() as u64);
     }
 
     #[test]

@@ -45,6 +45,12 @@ impl Moment {
         fits.then(|| self.0.div_euclid(NANOSECONDS))
     }
 
+    /// How much later than `earlier` it is; nothing where it is not.
+    pub fn since(self, earlier: Self) -> Duration {
+        let nanoseconds = self.0.saturating_sub(earlier.0);
+        Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0))
+    }
+
     /// What the kernel stamps now (`CLOCK_REALTIME_COARSE` of `clock_gettime(2)`).
     pub fn stamped_now() -> Self {
         Self::from(clock_gettime(ClockId::RealtimeCoarse))

@@ -9,17 +9,14 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::cache;
-
-/// How much may be written before the disk is given it: what waits for the end is waited for there.
-const WRITTEN_BACK_AT_ONCE: u64 = 8 << 20;
+use super::cache::Portions;
 
 pub struct UnnamedFile {
     path: PathBuf,
     directory: OwnedFd,
     file: File,
-    length: u64,
-    written_back: u64,
+    /// What waits for the end is waited for there.
+    portions: Portions,
 }
 
 impl UnnamedFile {
@@ -37,8 +34,7 @@ impl UnnamedFile {
             path: path.to_owned(),
             directory,
             file: File::from(file),
-            length: 0,
-            written_back: 0,
+            portions: Portions::default(),
         })
     }
 
@@ -92,12 +88,7 @@ impl UnnamedFile {
 impl Write for UnnamedFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = self.file.write(bytes)?;
-        self.length += count as u64;
-        let new = self.length - self.written_back;
-        if new >= WRITTEN_BACK_AT_ONCE {
-            cache::start_writeback(self.file.as_fd(), self.written_back, new);
-            self.written_back = self.length;
-        }
+        self.portions.advance(self.file.as_fd(), count as u64);
         Ok(count)
     }
 

@@ -13,6 +13,7 @@ mod moves;
 mod outside;
 mod place;
 mod random;
+mod write_back;
 mod writers;
 
 use harness::FileSystem;
