@@ -79,7 +79,7 @@ impl Daemon {
             _caretaker: caretaker,
         };
         daemon.wait_until_it_answers()?;
-        image::import_base(&daemon)?;
+        image::base().import(&daemon, BASE)?;
         Ok(daemon)
     }
 

@@ -9,7 +9,7 @@ mod base;
 mod layer;
 
 pub use archive::{Archive, Blob, Index, digest, gzip};
-pub use base::{base, import_base};
+pub use base::base;
 pub use layer::Entry;
 
 use crate::{Daemon, Result};

@@ -3,9 +3,9 @@
 //! busybox with its applets and the probe, in two layers; the second holds one of
 //! everything that a commit may find changed, moved or removed above it.
 
-use super::{BASE, Entry, Image};
+use super::{Entry, Image};
+use crate::probe;
 use crate::shell::outcome;
-use crate::{Daemon, Result, probe};
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -17,19 +17,6 @@ const CAPABILITY: [u8; 20] = [
 pub fn base() -> &'static Image {
     static BASE: OnceLock<Image> = OnceLock::new();
     BASE.get_or_init(|| Image::default().layer(programs()).layer(furniture()))
-}
-
-/// Brings it into the daemon; it is put together once for all.
-pub fn import_base(daemon: &Daemon) -> Result {
-    static ARCHIVE: OnceLock<Vec<u8>> = OnceLock::new();
-    let archive = match ARCHIVE.get() {
-        Some(archive) => archive,
-        None => {
-            let tar = base().archive(BASE)?.into_tar()?;
-            ARCHIVE.get_or_init(|| tar)
-        }
-    };
-    daemon.ctr().feed(&["images", "import", "-"], archive)
 }
 
 fn programs() -> Vec<Entry> {
