@@ -166,14 +166,10 @@ impl<'tree> Clone<'tree> {
         self.begin_reading();
         let is_left = |index| leaves_hot && self.ledger.is_hot(&self.scan, index);
         let work = Work::of(&self.scan, &self.ledger, &HashSet::new(), is_left);
-        if work.entries.is_empty() && self.write_back.is_put_off() {
-            // All that a sync would wait for is our own.
-            return Ok(Pass {
-                changed: 0,
-                elapsed: began.elapsed(),
-            });
+        // With nothing to copy, all that a sync would wait for may be our own.
+        if !(work.entries.is_empty() && self.write_back.is_put_off()) {
+            FilesystemSync::start(&self.source.root())?.wait()?;
         }
-        FilesystemSync::start(&self.source.root())?.wait()?;
         let directories = self.read_directories(&work)?;
         self.rearrange(&work, &directories)?;
         self.copy_files(&work)?;

@@ -51,6 +51,21 @@ fn a_clone_of_many_small_files_is_written_back_as_it_grows() {
     assert!(is_written_back(CONTENT as u64, CONTENT as u64 * 10));
 }
 
+/// Of the root nothing is copied, so that there is nothing to read.
+#[test]
+fn what_is_removed_from_the_root_goes_although_nothing_is_copied() {
+    let disk = disk(FileSystem::Ext4);
+    let place = Place::on(&disk);
+    fs::write(place.path("removed"), "").unwrap();
+    place.let_all_grow_old();
+    let source = place.tree();
+    let (mut clone, scan) = place.begin(&source, &[]);
+    clone.put_write_back_off(0, 0);
+    clone.copy_scanned(scan, &[]).unwrap();
+    fs::remove_file(place.path("removed")).unwrap();
+    place.finish_unpaused(clone);
+}
+
 #[test]
 fn a_tree_stands_still_that_has_not_changed_for_a_while() {
     let disk = disk(FileSystem::Ext4);
