@@ -4,17 +4,10 @@ use std::io::Write;
 use std::sync::mpsc::Receiver;
 
 use anyhow::Result;
-use zstd::stream::write::Encoder;
-use zstd::zstd_safe::CParameter;
 
-use super::gzip;
+use super::{gzip, zstd};
 use crate::arguments::Compression;
 use crate::capture::workers;
-
-/// Within 3 % of what stock's encoder makes of text, binaries and many small files; level 2 makes 12 % more of text.
-const ZSTD_LEVEL: i32 = 3;
-/// What a thread compresses at a time: with half of what zstd takes it needs half the memory, and makes 1 % more of text.
-const ZSTD_JOB: u32 = 4 << 20;
 
 /// Compresses all pieces into `output`.
 pub fn compress<O: Write + Send>(
@@ -25,16 +18,33 @@ pub fn compress<O: Write + Send>(
     let threads = workers::most();
     match compression {
         Compression::Gzip => gzip::compress(pieces, output, threads),
-        Compression::Zstd => zstd(pieces, output, threads),
+        Compression::Zstd => zstd::compress(pieces, output, threads),
     }
 }
 
-fn zstd<O: Write>(pieces: Receiver<Vec<u8>>, output: O, threads: usize) -> Result<O> {
-    let mut encoder = Encoder::new(output, ZSTD_LEVEL)?;
-    encoder.multithread(u32::try_from(threads)?)?;
-    encoder.set_parameter(CParameter::JobSize(ZSTD_JOB))?;
-    for piece in pieces {
-        encoder.write_all(&piece)?;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layer::pipeline::PIECE;
+    use std::sync::mpsc::channel;
+
+    /// Pieces of two kinds, enough for some frames.
+    fn pieces() -> Receiver<Vec<u8>> {
+        let (send, pieces) = channel();
+        for number in 0..20_u8 {
+            let bytes = (0..250).map(|byte| byte % (number + 1));
+            send.send(bytes.cycle().take(PIECE).collect()).unwrap();
+        }
+        pieces
     }
-    Ok(encoder.finish()?)
+
+    #[test]
+    fn how_many_threads_there_are_changes_nothing() {
+        let gzip = |threads| gzip::compress(pieces(), Vec::new(), threads).unwrap();
+        let zstd = |threads| zstd::compress(pieces(), Vec::new(), threads).unwrap();
+        for threads in [2, 5] {
+            assert!(gzip(threads) == gzip(1));
+            assert!(zstd(threads) == zstd(1));
+        }
+    }
 }

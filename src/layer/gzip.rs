@@ -5,15 +5,14 @@
 //! does, and what becomes smaller by a second look at what repeats is looked at so.
 
 use std::io::Write;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::sync::mpsc::Receiver;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use crc32fast::Hasher;
 
 use super::deflate::{Deflate, Effort};
-use super::pipeline::{AHEAD, join, spawn};
+use super::in_order::{self, Workers};
+use super::pipeline::AHEAD;
 
 /// Deflate, no flags, no time, no hint, and an operating system that is not told, as Go writes it.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
@@ -28,12 +27,6 @@ const HARDLY_SMALLER: usize = 99;
 /// words in a random order it leaves 99, of programs and sources 90.
 const WORTH_ITS_TIME: usize = 97;
 
-/// A piece, and where the compressed one is awaited.
-struct Job {
-    piece: Vec<u8>,
-    done: SyncSender<Vec<u8>>,
-}
-
 /// Compresses all pieces into `output`, in their order.
 pub fn compress<O: Write + Send>(
     pieces: Receiver<Vec<u8>>,
@@ -41,61 +34,20 @@ pub fn compress<O: Write + Send>(
     threads: usize,
 ) -> Result<O> {
     output.write_all(&HEADER)?;
-    let (jobs, to_do) = sync_channel(AHEAD);
-    let (order, results) = sync_channel(AHEAD + threads);
-    let to_do = Arc::new(Mutex::new(to_do));
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            let to_do = Arc::clone(&to_do);
-            spawn(scope, "gzip", move || work(&to_do))?;
-        }
-        // From here on only those who work hold it, and without them nothing is to be done.
-        drop(to_do);
-        let sender = spawn(scope, "send", move || send(results, output))?;
-        let (checksum, length) = deal(pieces, &jobs, &order);
-        drop((jobs, order));
-        let mut output = join(sender)?;
-        output.write_all(&LAST_BLOCK)?;
-        output.write_all(&checksum.to_le_bytes())?;
-        output.write_all(&length.to_le_bytes())?;
-        Ok(output)
-    })
-}
-
-/// Gives the pieces out until there are no more, or nobody takes them; returns their checksum and the lowest bits of
-/// their length.
-fn deal(
-    pieces: Receiver<Vec<u8>>,
-    jobs: &SyncSender<Job>,
-    order: &SyncSender<Receiver<Vec<u8>>>,
-) -> (u32, u32) {
     let (mut checksum, mut length) = (Hasher::new(), 0_u32);
-    for piece in pieces {
-        checksum.update(&piece);
-        // No piece is longer than 32 bits can say.
+    let pieces = pieces.into_iter().inspect(|piece| {
+        checksum.update(piece);
+        // No piece is longer than 32 bits can say, which have the lowest bits of the whole length.
         length = length.wrapping_add(u32::try_from(piece.len()).unwrap_or_default());
-        let (done, result) = sync_channel(1);
-        if order.send(result).is_err() || jobs.send(Job { piece, done }).is_err() {
-            break;
-        }
-    }
-    (checksum.finalize(), length)
-}
-
-fn work(to_do: &Mutex<Receiver<Job>>) {
-    let mut deflate = Deflate::default();
-    let next = || to_do.lock().unwrap_or_else(PoisonError::into_inner).recv();
-    while let Ok(Job { piece, done }) = next() {
-        // Nobody waits for it once sending has failed.
-        let _ = done.send(compressed(&mut deflate, &piece));
-    }
-}
-
-fn send<O: Write>(results: Receiver<Receiver<Vec<u8>>>, mut output: O) -> Result<O> {
-    for result in results {
-        let blocks = result.recv().context("a compressing thread has ended")?;
-        output.write_all(&blocks)?;
-    }
+    });
+    let ahead = AHEAD;
+    let mut output = in_order::compress(pieces, output, Workers { threads, ahead }, || {
+        let mut deflate = Deflate::default();
+        Ok(move |piece: &[u8]| Ok(compressed(&mut deflate, piece)))
+    })?;
+    output.write_all(&LAST_BLOCK)?;
+    output.write_all(&checksum.finalize().to_le_bytes())?;
+    output.write_all(&length.to_le_bytes())?;
     Ok(output)
 }
 

@@ -8,8 +8,10 @@ mod compress;
 pub mod deflate;
 mod entry;
 mod gzip;
+mod in_order;
 mod pipeline;
 mod size;
+mod zstd;
 
 use std::collections::HashMap;
 

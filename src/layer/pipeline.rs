@@ -16,7 +16,8 @@ use crate::arguments::Compression;
 use crate::digest::Sha256Digest;
 use crate::system::signals;
 
-const PIECE: usize = 1 << 20;
+/// No piece is longer, and only the last one shorter.
+pub const PIECE: usize = 1 << 20;
 /// How many pieces may wait for a step.
 pub const AHEAD: usize = 4;
 
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_in_comes_out_of_one_member_and_of_one_frame() {
+    fn what_goes_in_comes_out_of_one_member_and_of_frames() {
         let mixed = [text(PIECE / 2), noise(3 * PIECE), text(70_000), noise(9)].concat();
         for bytes in [
             Vec::new(),
@@ -187,15 +188,17 @@ mod tests {
 
     #[test]
     fn the_same_bytes_give_the_same_layer_however_they_are_written() {
-        let bytes = [text(PIECE), noise(PIECE)].concat();
+        let bytes = [text(8 * PIECE), noise(PIECE)].concat();
         let by_sevens = |sink: &mut dyn Write| {
             for some in bytes.chunks(7) {
                 sink.write_all(some)?;
             }
             Ok(())
         };
-        let ((), other) = run(Vec::new(), Compression::Gzip, by_sevens).unwrap();
-        assert!(compressed(&bytes, Compression::Gzip).output == other.output);
+        for compression in [Compression::Gzip, Compression::Zstd] {
+            let ((), other) = run(Vec::new(), compression, by_sevens).unwrap();
+            assert!(compressed(&bytes, compression).output == other.output);
+        }
     }
 
     #[test]
