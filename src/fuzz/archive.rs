@@ -13,6 +13,7 @@ use std::path::Path;
 use description::{Description, Inode, Kind};
 use reading::ReadEntry;
 
+use crate::capture::scan::Scan;
 use crate::layer::archive::write;
 use crate::system::process::unique_name;
 use crate::system::tree::Tree;
@@ -30,7 +31,9 @@ fn round_trip(bytes: &[u8], place: &Path) {
     let folder = Folder::new(place);
     making::make(&description, &folder.0);
     let mut tar = Vec::new();
-    let count = write(&Tree::open(&folder.0).unwrap(), &mut tar).unwrap();
+    let tree = Tree::open(&folder.0).unwrap();
+    let scan = Scan::of(&tree, &|| Ok(())).unwrap();
+    let count = write(&tree, &scan, &mut tar, &mut |_| Ok(())).unwrap();
     let entries = reading::read(&tar);
     assert_eq!(count, entries.len() as u64);
     assert_same(&description, &entries);

@@ -13,14 +13,12 @@ use anyhow::{Context, Result};
 use tar::{Builder, EntryType};
 
 use super::entry::Entry;
-use super::size;
 use crate::capture::directory::WHITEOUT_PREFIX;
 use crate::capture::material::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE};
 use crate::capture::scan::{Node, ROOT, Scan};
 use crate::capture::signature::Kind;
 use crate::system::cache::{self, Portions};
 use crate::system::file;
-use crate::system::signals;
 use crate::system::text::printable;
 use crate::system::tree::{self, Tree};
 
@@ -28,13 +26,16 @@ const OPAQUE_NAME: &[u8] = b".wh..wh..opq";
 /// As many reads as a disk makes use of.
 const FETCHED_AT_ONCE: usize = 64;
 
-/// Writes the entries of `tree` to `sink`; returns how many.
-pub fn write(tree: &Tree, sink: &mut dyn Write) -> Result<u64> {
-    let scan = Scan::of(tree, &|| Ok(signals::check()?))?;
-    size::check(tree, &scan)?;
+/// Writes the entries of `tree`, which is what `scan` says, to `sink`; returns how many. `has_read` is told of each node.
+pub fn write(
+    tree: &Tree,
+    scan: &Scan,
+    sink: &mut dyn Write,
+    has_read: &mut dyn FnMut(&Node) -> Result<()>,
+) -> Result<u64> {
     let mut archive = Archive {
         tree,
-        scan: &scan,
+        scan,
         builder: Builder::new(sink),
         links: HashMap::new(),
         directory: None,
@@ -48,6 +49,7 @@ pub fn write(tree: &Tree, sink: &mut dyn Write) -> Result<u64> {
             archive
                 .append(index)
                 .with_context(|| format!("/{}", printable(&scan.path(index))))?;
+            has_read(scan.node(index))?;
         }
     }
     archive.builder.finish().context("ending the archive")?;

@@ -11,6 +11,7 @@ mod gzip;
 mod in_order;
 mod pipeline;
 mod size;
+mod write_back;
 mod zstd;
 
 use std::collections::HashMap;
@@ -18,10 +19,13 @@ use std::collections::HashMap;
 use anyhow::{Context, Result};
 
 use crate::arguments::Compression;
+use crate::capture::scan::Scan;
 use crate::containerd::Containerd;
+use crate::system::signals;
 use crate::system::sync::FilesystemSync;
 use crate::system::tree::Tree;
 use pipeline::Written;
+use write_back::WriteBack;
 
 /// What the image says about its uncompressed layer (containerd: core/images/labels).
 const UNCOMPRESSED_LABEL: &str = "containerd.io/uncompressed";
@@ -35,15 +39,18 @@ pub struct Layer {
     pub entries: u64,
 }
 
-/// Writes the tree as a layer, owned by the lease. Once it is read, it is written back, which may go on after this.
+/// Writes the tree as a layer, owned by the lease. Meanwhile it is written to disk, which may go on after this.
 pub fn write(
     containerd: &Containerd,
     tree: &Tree,
     compression: Compression,
 ) -> Result<(Layer, FilesystemSync)> {
     let written = pipeline::run(containerd.blob_writer(), compression, |sink| {
-        let entries = archive::write(tree, sink)?;
-        Ok((entries, FilesystemSync::start(&tree.root())?))
+        let scan = Scan::of(tree, &|| Ok(signals::check()?))?;
+        size::check(tree, &scan)?;
+        let mut write_back = WriteBack::of(tree, &scan)?;
+        let entries = archive::write(tree, &scan, sink, &mut |node| write_back.has_read(node))?;
+        Ok((entries, write_back.rest()?))
     });
     let ((entries, write_back), Written { digest, output }) =
         written.context("writing the layer")?;

@@ -14,7 +14,6 @@ const SIGNAL_POLL: Duration = Duration::from_millis(20);
 /// A syncfs that runs beside us.
 pub struct FilesystemSync {
     answer: mpsc::Receiver<rustix::io::Result<()>>,
-    began: Instant,
 }
 
 impl FilesystemSync {
@@ -33,14 +32,12 @@ impl FilesystemSync {
                 sender.send(rustix::fs::syncfs(file))
             })
             .context("starting a thread for syncfs")?;
-        Ok(Self {
-            answer,
-            began: Instant::now(),
-        })
+        Ok(Self { answer })
     }
 
     /// Waits until all that was dirty at the start is on disk. A signal ends the wait, and so does the bound.
     pub fn wait(self) -> Result<()> {
+        let began = Instant::now();
         loop {
             match self.answer.recv_timeout(SIGNAL_POLL) {
                 Ok(answer) => {
@@ -51,7 +48,7 @@ impl FilesystemSync {
                 }
                 Err(RecvTimeoutError::Timeout) => signals::check()?,
             }
-            if self.began.elapsed() > BOUND {
+            if began.elapsed() > BOUND {
                 bail!(
                     "the container's file system was not written back within {} s: other programs keep its disk busy, \
                      try again when they are done",
