@@ -7,14 +7,15 @@ mod making;
 mod reading;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::Path;
 
 use description::{Description, Inode, Kind};
 use reading::ReadEntry;
 
 use crate::capture::scan::Scan;
-use crate::layer::archive::write;
+use crate::layer::archive::{Sink, write};
 use crate::system::process::unique_name;
 use crate::system::tree::Tree;
 
@@ -37,6 +38,12 @@ fn round_trip(bytes: &[u8], place: &Path) {
     let entries = reading::read(&tar);
     assert_eq!(count, entries.len() as u64);
     assert_same(&description, &entries);
+}
+
+impl Sink for Vec<u8> {
+    fn take_from(&mut self, file: &File, most: u64) -> io::Result<u64> {
+        Ok(file.take(most).read_to_end(self)? as u64)
+    }
 }
 
 /// A directory that is gone in the end.

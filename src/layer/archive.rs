@@ -5,11 +5,12 @@
 
 use std::collections::{HashMap, hash_map};
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use tar::{Builder, EntryType};
 
 use super::entry::Entry;
@@ -22,15 +23,23 @@ use crate::system::file;
 use crate::system::text::printable;
 use crate::system::tree::{self, Tree};
 
+/// Contents fill whole ones (pax(1)).
+const BLOCK: u64 = 512;
 const OPAQUE_NAME: &[u8] = b".wh..wh..opq";
 /// As many reads as a disk makes use of.
 const FETCHED_AT_ONCE: usize = 64;
+
+/// Where an archive goes: written by pieces, or read straight into them.
+pub trait Sink: Write {
+    /// Takes the next bytes of `file`, as many as suit and no more than `most`; returns how many, none where it ends.
+    fn take_from(&mut self, file: &File, most: u64) -> io::Result<u64>;
+}
 
 /// Writes the entries of `tree`, which is what `scan` says, to `sink`; returns how many. `has_read` is told of each node.
 pub fn write(
     tree: &Tree,
     scan: &Scan,
-    sink: &mut dyn Write,
+    sink: &mut dyn Sink,
     has_read: &mut dyn FnMut(&Node) -> Result<()>,
 ) -> Result<u64> {
     let mut archive = Archive {
@@ -59,7 +68,7 @@ pub fn write(
 struct Archive<'a> {
     tree: &'a Tree,
     scan: &'a Scan,
-    builder: Builder<&'a mut dyn Write>,
+    builder: Builder<&'a mut dyn Sink>,
     /// The first path of an inode that has several.
     links: HashMap<u64, Vec<u8>>,
     directory: Option<(usize, OwnedFd)>,
@@ -111,7 +120,7 @@ impl Archive<'_> {
         let directory = self.enter(scan.parent(index))?.as_fd();
         let name = scan.name(index);
         entry.set_capability(file::attribute_at(directory, name, CAPABILITY_ATTRIBUTE)?);
-        self.append_entry(entry, io::empty())
+        self.append_entry(entry)
     }
 
     fn first_link(&mut self, node: &Node, path: &[u8]) -> Option<Vec<u8>> {
@@ -134,10 +143,10 @@ impl Archive<'_> {
         path.push(b'/');
         let mut entry = Entry::new(node, path.clone(), EntryType::Directory);
         entry.set_capability(capability);
-        self.append_entry(entry, io::empty())?;
+        self.append_entry(entry)?;
         if is_opaque {
             path.extend(OPAQUE_NAME);
-            self.append_entry(Entry::whiteout(path), io::empty())?;
+            self.append_entry(Entry::whiteout(path))?;
         }
         Ok(())
     }
@@ -149,7 +158,7 @@ impl Archive<'_> {
         }
         path.extend(WHITEOUT_PREFIX);
         path.extend(name);
-        self.append_entry(Entry::whiteout(path), io::empty())
+        self.append_entry(Entry::whiteout(path))
     }
 
     fn append_file(&mut self, index: usize, node: &Node, path: Vec<u8>) -> Result<()> {
@@ -159,21 +168,39 @@ impl Archive<'_> {
         let mut entry = Entry::new(node, path, EntryType::Regular);
         entry.size = node.signature.size();
         entry.set_capability(file::attribute(file.as_fd(), CAPABILITY_ATTRIBUTE)?);
-        let content = Exactly {
-            file: file.into(),
-            left: entry.size,
-            portions: Portions::default(),
-        };
-        self.append_entry(entry, content)
+        let size = entry.size;
+        self.append_entry(entry)?;
+        self.append_content(&file.into(), size)
     }
 
-    fn append_entry(&mut self, entry: Entry, content: impl Read) -> Result<()> {
+    /// Exactly what the header says. It is given to the disk as it is read, if that does not have it: so it has enough to
+    /// do and never too much.
+    fn append_content(&mut self, file: &File, size: u64) -> Result<()> {
+        let sink = self.builder.get_mut();
+        let mut portions = Portions::default();
+        let mut left = size;
+        while left > 0 {
+            let count = sink.take_from(file, left)?;
+            ensure!(
+                count > 0,
+                "the clone has changed: something else writes to containerd's directories"
+            );
+            left -= count;
+            portions.advance(file.as_fd(), count);
+        }
+        let padding = size.next_multiple_of(BLOCK) - size;
+        io::copy(&mut io::repeat(0).take(padding), sink)?;
+        Ok(())
+    }
+
+    /// The header; what content it tells of is to follow.
+    fn append_entry(&mut self, entry: Entry) -> Result<()> {
         let (header, records) = entry.encode();
         let records = records
             .iter()
             .map(|(name, value)| (*name, value.as_slice()));
         self.builder.append_pax_extensions(records)?;
-        self.builder.append(&header, content)?;
+        self.builder.append(&header, io::empty())?;
         self.entries += 1;
         Ok(())
     }
@@ -186,35 +213,5 @@ impl Archive<'_> {
             None => (index, self.tree.directory(&self.scan.path(index))?),
         };
         Ok(&self.directory.insert(open).1)
-    }
-}
-
-/// A file's content of exactly the size that its header says. What is read is given to the disk, if that does not have it:
-/// so it has enough to do and never too much.
-struct Exactly {
-    file: std::fs::File,
-    left: u64,
-    portions: Portions,
-}
-
-impl Read for Exactly {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let wanted = usize::try_from(self.left)
-            .unwrap_or(usize::MAX)
-            .min(buffer.len());
-        if wanted == 0 {
-            return Ok(0);
-        }
-        let count = self.file.read(&mut buffer[..wanted])?;
-        if count == 0 {
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "the clone has changed: something else writes to containerd's directories",
-            ));
-        }
-        let read = count as u64;
-        self.left -= read;
-        self.portions.advance(self.file.as_fd(), read);
-        Ok(count)
     }
 }

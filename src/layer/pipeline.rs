@@ -4,13 +4,15 @@
 //! compressors and the memory is bounded whatever the layer. A step that fails takes no more pieces, which ends those
 //! before it; what it says is then the reason.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::mem;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, Scope, ScopedJoinHandle};
 
 use anyhow::{Context, Result};
 
+use super::archive::Sink;
 use super::compress;
 use crate::arguments::Compression;
 use crate::digest::Sha256Digest;
@@ -32,7 +34,7 @@ pub struct Written<O> {
 pub fn run<T, O: Write + Send>(
     output: O,
     compression: Compression,
-    fill: impl FnOnce(&mut dyn Write) -> Result<T>,
+    fill: impl FnOnce(&mut dyn Sink) -> Result<T>,
 ) -> Result<(T, Written<O>)> {
     thread::scope(|scope| {
         let (to_hash, read) = sync_channel(AHEAD);
@@ -51,7 +53,7 @@ pub fn run<T, O: Write + Send>(
 /// The last piece is sent, and the channel closed, when this returns.
 fn fill_pieces<T>(
     next: SyncSender<Vec<u8>>,
-    fill: impl FnOnce(&mut dyn Write) -> Result<T>,
+    fill: impl FnOnce(&mut dyn Sink) -> Result<T>,
 ) -> Result<T> {
     let mut pieces = Pieces {
         filling: Vec::with_capacity(PIECE),
@@ -80,6 +82,14 @@ struct Pieces {
 }
 
 impl Pieces {
+    /// How much of the piece is left, after sending it if that is nothing.
+    fn room(&mut self) -> io::Result<usize> {
+        if self.filling.len() == PIECE {
+            self.send()?;
+        }
+        Ok(PIECE - self.filling.len())
+    }
+
     fn send(&mut self) -> io::Result<()> {
         signals::check().map_err(io::Error::other)?;
         let piece = mem::replace(&mut self.filling, Vec::with_capacity(PIECE));
@@ -90,16 +100,21 @@ impl Pieces {
 
 impl Write for Pieces {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.filling.len() == PIECE {
-            self.send()?;
-        }
-        let count = bytes.len().min(PIECE - self.filling.len());
+        let count = bytes.len().min(self.room()?);
         self.filling.extend_from_slice(&bytes[..count]);
         Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl Sink for Pieces {
+    fn take_from(&mut self, file: &File, most: u64) -> io::Result<u64> {
+        let most = most.min(self.room()? as u64);
+        let taken = file.take(most).read_to_end(&mut self.filling)?;
+        Ok(taken as u64)
     }
 }
 
@@ -126,7 +141,6 @@ mod tests {
     use super::*;
     use anyhow::bail;
     use flate2::bufread::GzDecoder;
-    use std::io::Read;
 
     /// What a reader of one member makes of it; nothing may follow that.
     fn gunzip(compressed: &[u8]) -> Vec<u8> {
@@ -138,7 +152,7 @@ mod tests {
     }
 
     fn compressed(bytes: &[u8], compression: Compression) -> Written<Vec<u8>> {
-        let fill = |sink: &mut dyn Write| Ok(sink.write_all(bytes)?);
+        let fill = |sink: &mut dyn Sink| Ok(sink.write_all(bytes)?);
         run(Vec::new(), compression, fill).unwrap().1
     }
 
@@ -189,7 +203,7 @@ mod tests {
     #[test]
     fn the_same_bytes_give_the_same_layer_however_they_are_written() {
         let bytes = [text(8 * PIECE), noise(PIECE)].concat();
-        let by_sevens = |sink: &mut dyn Write| {
+        let by_sevens = |sink: &mut dyn Sink| {
             for some in bytes.chunks(7) {
                 sink.write_all(some)?;
             }
@@ -204,7 +218,7 @@ mod tests {
     #[test]
     fn an_archive_that_fails_is_no_layer() {
         for compression in [Compression::Gzip, Compression::Zstd] {
-            let fill = |sink: &mut dyn Write| -> Result<()> {
+            let fill = |sink: &mut dyn Sink| -> Result<()> {
                 sink.write_all(&text(3 * PIECE))?;
                 bail!("no more of it")
             };
@@ -233,7 +247,7 @@ mod tests {
         let bytes = noise(12 * PIECE);
         for compression in [Compression::Gzip, Compression::Zstd] {
             for room in [0, 100, PIECE, 12 * PIECE] {
-                let fill = |sink: &mut dyn Write| Ok(sink.write_all(&bytes)?);
+                let fill = |sink: &mut dyn Sink| Ok(sink.write_all(&bytes)?);
                 let error = run(Full(room), compression, fill).err().unwrap();
                 assert_eq!(error.to_string(), "full");
             }
