@@ -141,6 +141,8 @@ mod tests {
     use super::*;
     use anyhow::bail;
     use flate2::bufread::GzDecoder;
+    use harness::TempDir;
+    use std::fs;
 
     /// What a reader of one member makes of it; nothing may follow that.
     fn gunzip(compressed: &[u8]) -> Vec<u8> {
@@ -209,9 +211,21 @@ mod tests {
             }
             Ok(())
         };
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, &bytes[7..]).unwrap();
+        let from_file = |sink: &mut dyn Sink| {
+            let file = File::open(&path)?;
+            sink.write_all(&bytes[..7])?;
+            while sink.take_from(&file, PIECE as u64 + 5)? > 0 {}
+            Ok(())
+        };
         for compression in [Compression::Gzip, Compression::Zstd] {
+            let whole = compressed(&bytes, compression).output;
             let ((), other) = run(Vec::new(), compression, by_sevens).unwrap();
-            assert!(compressed(&bytes, compression).output == other.output);
+            assert!(other.output == whole);
+            let ((), other) = run(Vec::new(), compression, from_file).unwrap();
+            assert!(other.output == whole);
         }
     }
 

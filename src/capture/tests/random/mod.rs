@@ -87,6 +87,9 @@ fn between_the_stages(place: &Place, mut random: Random) {
     }
     let source = place.tree();
     let (mut clone, scan) = place.begin(&source, &[]);
+    if random.below(2) == 0 {
+        clone.put_write_back_off(0, 0);
+    }
     change(&at, &mut random, 8);
     clone.copy_scanned(scan, &[]).unwrap();
     for _ in 0..random.below(3) {
