@@ -35,7 +35,9 @@ const OCI_ZSTD: [&str; 3] = [
 fn every_format_and_compression_has_nerdctls_documents_around_the_same_tree() -> Result {
     let daemon = Daemon::start()?;
     let container = daemon.run(&["sleep", "1000"])?;
-    container.shell("cp /bin/busybox /srv/copy; rm -r /srv/many")?;
+    // Enough for several frames of zstd.
+    container
+        .shell("for copy in $(seq 12); do cp /bin/busybox /srv/$copy; done; rm -r /srv/many")?;
     let now = now()?;
     check(&container, &[], &DOCKER_GZIP, &now)?;
     check(&container, &["--compression=zstd"], &DOCKER_ZSTD, &now)?;
