@@ -22,7 +22,7 @@ use super::update::Changes;
 use super::work::Work;
 use super::worker::{Worker, is_settled};
 use super::workers;
-use super::writeback::WriteBack;
+use super::write_back::WriteBack;
 use super::writers::Writers;
 use crate::system::clock::Grain;
 use crate::system::signals;

@@ -26,7 +26,7 @@ mod update;
 mod work;
 mod worker;
 pub mod workers;
-mod writeback;
+mod write_back;
 pub mod writers;
 
 use std::path::Path;
