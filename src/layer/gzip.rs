@@ -40,8 +40,11 @@ pub fn compress<O: Write + Send>(
         // No piece is longer than 32 bits can say, which have the lowest bits of the whole length.
         length = length.wrapping_add(u32::try_from(piece.len()).unwrap_or_default());
     });
-    let ahead = AHEAD;
-    let mut output = in_order::compress(pieces, output, Workers { threads, ahead }, || {
+    let workers = Workers {
+        threads,
+        ahead: AHEAD,
+    };
+    let mut output = in_order::compress(pieces, output, workers, || {
         let mut deflate = Deflate::default();
         Ok(move |piece: &[u8]| Ok(compressed(&mut deflate, piece)))
     })?;

@@ -19,7 +19,6 @@ struct Job {
 }
 
 /// How many work, and how many pieces may wait for them.
-#[derive(Clone, Copy)]
 pub struct Workers {
     pub threads: usize,
     pub ahead: usize,
@@ -29,14 +28,14 @@ pub struct Workers {
 pub fn compress<O: Write + Send, C: FnMut(&[u8]) -> Compressed + Send>(
     pieces: impl Iterator<Item = Vec<u8>>,
     output: O,
-    workers: Workers,
+    Workers { threads, ahead }: Workers,
     new: impl Fn() -> Result<C>,
 ) -> Result<O> {
-    let (jobs, to_do) = sync_channel(workers.ahead);
-    let (order, results) = sync_channel(workers.ahead + workers.threads);
+    let (jobs, to_do) = sync_channel(ahead);
+    let (order, results) = sync_channel(ahead + threads);
     let to_do = Arc::new(Mutex::new(to_do));
     thread::scope(|scope| {
-        for _ in 0..workers.threads {
+        for _ in 0..threads {
             let (to_do, compressor) = (Arc::clone(&to_do), new()?);
             spawn(scope, "compressor", move || work(&to_do, compressor))?;
         }

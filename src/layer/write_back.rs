@@ -64,54 +64,60 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(10);
 
-    /// Goes through a directory with a small file and perhaps a large one, of which nothing is on disk yet; `look` is told
-    /// after each step whether the small one is.
-    fn read_through(has_large: bool, mut look: impl FnMut(&dyn Fn() -> bool, &str)) {
+    /// A disk with files of these names and lengths, of which nothing is written yet. `None` where the kernel does not tell
+    /// what is.
+    fn unwritten(files: &[(&str, u64)]) -> Option<Disk> {
         let disk = Disk::new(FileSystem::Ext4).unwrap();
-        let path = |name| disk.path().join(name);
-        if has_large {
-            let length = usize::try_from(cache::PORTION).unwrap();
-            fs::write(path("large"), vec![7; length]).unwrap();
+        for &(name, length) in files {
+            let content = vec![7; usize::try_from(length).unwrap()];
+            fs::write(disk.path().join(name), content).unwrap();
         }
-        fs::write(path("small"), [7; 10_000]).unwrap();
-        let small = File::open(path("small")).unwrap();
-        if cache::unwritten_pages(small.as_fd()).is_none() {
+        let file = File::open(disk.path().join(files[0].0)).unwrap();
+        if cache::unwritten_pages(file.as_fd()).is_none() {
             println!("not tried: the kernel does not tell what is written");
-            return;
+            return None;
         }
-        let is_written = || cache::unwritten_pages(small.as_fd()) == Some(0);
-        let tree = Tree::open(disk.path()).unwrap();
-        let scan = Scan::of(&tree, &|| Ok(())).unwrap();
-        let mut write_back = WriteBack::of(&tree, &scan).unwrap();
-        look(&is_written, "");
-        for name in ["small", "large"]
-            .into_iter()
-            .take(1 + usize::from(has_large))
-        {
-            write_back.has_read(scan.node(scan.find(name))).unwrap();
-            look(&is_written, name);
-        }
-        write_back.rest().unwrap().wait().unwrap();
-        assert!(is_written());
+        Some(disk)
     }
 
-    fn wait_for(is_written: &dyn Fn() -> bool) {
-        wait_until("the file on disk", PATIENCE, || {
-            Ok(is_written().then_some(()))
-        })
-        .unwrap();
+    fn is_written(disk: &Disk, name: &str) -> bool {
+        let file = File::open(disk.path().join(name)).unwrap();
+        cache::unwritten_pages(file.as_fd()) == Some(0)
+    }
+
+    fn wait_for(disk: &Disk, name: &str) {
+        let written = || Ok(is_written(disk, name).then_some(()));
+        wait_until("the file on disk", PATIENCE, written).unwrap();
     }
 
     #[test]
     fn small_files_are_written_back_once_the_large_ones_have_been_read() {
-        read_through(true, |is_written, name| match name {
-            "large" => wait_for(is_written),
-            _ => assert!(!is_written()),
-        });
+        let Some(disk) = unwritten(&[("large", cache::PORTION), ("small", 10_000)]) else {
+            return;
+        };
+        let tree = Tree::open(disk.path()).unwrap();
+        let scan = Scan::of(&tree, &|| Ok(())).unwrap();
+        let mut write_back = WriteBack::of(&tree, &scan).unwrap();
+        assert!(!is_written(&disk, "small"));
+        write_back.has_read(scan.node(scan.find("small"))).unwrap();
+        assert!(!is_written(&disk, "small"));
+        write_back.has_read(scan.node(scan.find("large"))).unwrap();
+        wait_for(&disk, "small");
+        write_back.rest().unwrap().wait().unwrap();
+        assert!(is_written(&disk, "small"));
     }
 
     #[test]
     fn without_large_files_all_is_written_back_from_the_beginning_on() {
-        read_through(false, |is_written, _| wait_for(is_written));
+        let Some(disk) = unwritten(&[("small", 10_000)]) else {
+            return;
+        };
+        let tree = Tree::open(disk.path()).unwrap();
+        let scan = Scan::of(&tree, &|| Ok(())).unwrap();
+        let mut write_back = WriteBack::of(&tree, &scan).unwrap();
+        wait_for(&disk, "small");
+        write_back.has_read(scan.node(scan.find("small"))).unwrap();
+        write_back.rest().unwrap().wait().unwrap();
+        assert!(is_written(&disk, "small"));
     }
 }

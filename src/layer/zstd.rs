@@ -29,8 +29,11 @@ pub fn compress<O: Write + Send>(
     output: O,
     threads: usize,
 ) -> Result<O> {
-    let ahead = AHEAD;
-    in_order::compress(frames(pieces), output, Workers { threads, ahead }, || {
+    let workers = Workers {
+        threads,
+        ahead: AHEAD,
+    };
+    in_order::compress(frames(pieces), output, workers, || {
         let mut compressor = Compressor::new(LEVEL)?;
         compressor.set_parameter(CParameter::WindowLog(WINDOW_BITS))?;
         Ok(move |frame: &[u8]| Ok(compressor.compress(frame)?))
