@@ -1,25 +1,23 @@
-//! One block: its bytes as steps, in codes that fit them, or as they are (RFC 1951, 3.2.3).
+//! One block: its bytes as tokens, in codes that fit them, or as they are (RFC 1951, 3.2.3).
 
 use super::bits::{BitWriter, Bits};
 use super::codes::Codes;
 use super::header::Header;
-use super::step::{Counts, Step};
 use super::symbols::{self, DISTANCES, END, LITERALS, LONGEST, SHORTEST};
+use super::token::{Copy, Counts, Token};
 
-/// So that four literals can be put at once.
-const LONGEST_LITERAL: usize = 14;
-const LONGEST_DISTANCE: usize = 15;
+const LONGEST_CODE: usize = 15;
 /// Not the last block; stored (3.2.4).
 const STORED: Bits = Bits { value: 0, count: 3 };
 const MOST_STORED: usize = 0xffff;
 /// Of a stored block what is not the bytes, in bits: as much as it can be.
 const AROUND_STORED: usize = 3 + 7 + 32;
 
-/// Writes `bytes`, which `steps` are, with the symbols that `counts` has and the end of a block.
-pub fn write(bits: &mut BitWriter, bytes: &[u8], steps: &[Step], counts: &mut Counts) {
+/// Writes `bytes`, which `tokens` are, with the symbols that `counts` has and the end of a block.
+pub fn write(bits: &mut BitWriter, bytes: &[u8], tokens: &[Token], counts: &mut Counts) {
     counts.literals[END] = 1;
-    let literals = Codes::of_counts(&counts.literals, LONGEST_LITERAL);
-    let distances = Codes::of_counts(&counts.distances, LONGEST_DISTANCE);
+    let literals = Codes::of_counts(&counts.literals, LONGEST_CODE);
+    let distances = Codes::of_counts(&counts.distances, LONGEST_CODE);
     let header = Header::new(&literals, &distances);
     let cost = header.cost()
         + literals.cost(&counts.literals, symbols::length_bits)
@@ -29,7 +27,7 @@ pub fn write(bits: &mut BitWriter, bytes: &[u8], steps: &[Step], counts: &mut Co
     }
     bits.reserve(cost);
     header.write(bits);
-    Tables::new(&literals, &distances).write(bits, bytes, steps);
+    Tables::new(&literals, &distances).write(bits, tokens);
     bits.put(literals.of(END));
 }
 
@@ -62,59 +60,83 @@ fn put_stored(bits: &mut BitWriter, bytes: &[u8]) {
     bits.put_bytes(bytes);
 }
 
-/// The codes, as they are looked up.
+/// What is written for the first and for the second part of a token.
 struct Tables {
-    literals: [Bits; 256],
-    /// With what follows them; nothing where there is no copy.
-    lengths: [Bits; LONGEST + 1],
-    distances: [Bits; DISTANCES],
+    first: [First; Token::KINDS],
+    second: [Second; Token::KINDS],
+}
+
+/// A code, with what follows that of a length.
+#[derive(Clone, Copy, Default)]
+struct First {
+    value: u32,
+    count: u8,
+}
+
+/// A code, and how many bits follow that of a distance.
+#[derive(Clone, Copy, Default)]
+struct Second {
+    value: u16,
+    count: u8,
+    following: u8,
 }
 
 impl Tables {
     fn new(literals: &Codes<LITERALS>, distances: &Codes<DISTANCES>) -> Self {
-        let mut lengths = [Bits::default(); LONGEST + 1];
-        for (length, bits) in lengths.iter_mut().enumerate().skip(SHORTEST) {
+        let mut tables = Self {
+            first: [First::default(); Token::KINDS],
+            second: [Second::default(); Token::KINDS],
+        };
+        for byte in 0..=u8::MAX {
+            let token = Token::two_literals([byte, byte]);
+            let code = literals.of(byte.into());
+            tables.first[token.first()] = First::of(code);
+            tables.second[token.second()] = Second::of(code, 0);
+        }
+        for length in SHORTEST..=LONGEST {
+            let token = Token::copy(Copy {
+                length,
+                distance: 1,
+            });
             let code = literals.of(symbols::length_symbol(length));
-            *bits = code.then(symbols::length_rest(length));
+            let with_rest = code.then(symbols::length_rest(length));
+            tables.first[token.first()] = First::of(with_rest);
         }
+        let symbols = tables.second.iter_mut().take(DISTANCES).enumerate();
+        for (symbol, second) in symbols {
+            let following = symbols::distance_bits(symbol);
+            *second = Second::of(distances.of(symbol), following);
+        }
+        tables
+    }
+
+    fn write(&self, bits: &mut BitWriter, tokens: &[Token]) {
+        for token in tokens {
+            let First { value, count } = self.first[token.first()];
+            let first = Bits::new(value as usize, count.into());
+            let second = self.second[token.second()];
+            let rest = Bits::new(token.rest() as usize, second.following.into());
+            let code = Bits::new(second.value.into(), second.count.into());
+            bits.put(first.then(code.then(rest)));
+        }
+    }
+}
+
+impl First {
+    fn of(bits: Bits) -> Self {
         Self {
-            literals: std::array::from_fn(|byte| literals.of(byte)),
-            lengths,
-            distances: std::array::from_fn(|symbol| distances.of(symbol)),
+            value: bits.value as u32,
+            count: bits.count as u8,
         }
     }
+}
 
-    fn write(&self, bits: &mut BitWriter, bytes: &[u8], steps: &[Step]) {
-        let mut rest = bytes;
-        for step in steps {
-            let (run, after) = rest.split_at(step.run());
-            self.write_run(bits, run);
-            if step.length() > 0 {
-                self.write_copy(bits, *step);
-            }
-            rest = &after[step.length()..];
+impl Second {
+    fn of(code: Bits, following: u32) -> Self {
+        Self {
+            value: code.value as u16,
+            count: code.count as u8,
+            following: following as u8,
         }
-    }
-
-    #[inline]
-    fn write_run(&self, bits: &mut BitWriter, run: &[u8]) {
-        let (fours, rest) = run.as_chunks::<4>();
-        let code = |byte: u8| self.literals[usize::from(byte)];
-        for four in fours {
-            let [one, two, three, four] = four.map(code);
-            bits.put(one.then(two).then(three.then(four)));
-        }
-        if !rest.is_empty() {
-            let code = |index| rest.get(index).map_or(Bits::default(), |byte| code(*byte));
-            bits.put(code(0).then(code(1)).then(code(2)));
-        }
-    }
-
-    #[inline]
-    fn write_copy(&self, bits: &mut BitWriter, step: Step) {
-        let distance = step.distance();
-        let code = self.distances[symbols::distance_symbol(distance)];
-        let distance = code.then(symbols::distance_rest(distance));
-        bits.put(self.lengths[step.length()].then(distance));
     }
 }

@@ -1,115 +1,54 @@
-//! Where one block ends and the next begins: steps are taken a batch at a time, and one whose symbols are unlike those
+//! Where one block ends and the next begins: tokens are taken a batch at a time, and one whose symbols are unlike those
 //! of the block so far begins another.
 
-use std::mem;
-
+use super::batch::Batch;
 use super::bits::BitWriter;
 use super::block;
 use super::input::Input;
-use super::step::{Copy, Counts, Step};
+use super::token::{Counts, Token};
 
-/// So many symbols tell what bytes are like.
-const BATCH: u32 = 2048;
 /// In a block, so that its codes cost little and still fit.
-const MOST_STEPS: usize = 1 << 14;
+const MOST_TOKENS: usize = 1 << 14;
 /// How much of two distributions differs where they are unlike, in hundredths.
 const UNLIKE: u64 = 60;
 
 #[derive(Default)]
 pub struct Blocks {
     bits: BitWriter,
-    block: Part,
-    batch: Part,
-    /// Where the block begins in the input.
-    begin: usize,
-}
-
-/// Some steps, one after the other.
-#[derive(Default)]
-struct Part {
-    steps: Vec<Step>,
+    pub batch: Batch,
+    tokens: Vec<Token>,
     counts: Counts,
-    symbols: u32,
-    /// How many bytes they are.
-    length: usize,
-}
-
-impl Part {
-    fn append(&mut self, next: &mut Self) {
-        self.steps.append(&mut next.steps);
-        self.counts.add(&mem::take(&mut next.counts));
-        self.symbols += mem::take(&mut next.symbols);
-        self.length += mem::take(&mut next.length);
-    }
-
-    fn is_unlike(&self, other: &Self) -> bool {
-        let (ours, theirs) = (u64::from(self.symbols), u64::from(other.symbols));
-        let counts = self.counts.literals.iter().zip(&other.counts.literals);
-        let differences = counts
-            .map(|(one, other)| (u64::from(*one) * theirs).abs_diff(u64::from(*other) * ours));
-        differences.sum::<u64>() * 100 > ours * theirs * UNLIKE
-    }
+    /// Where the block begins in the input, and where it ends so far.
+    begin: usize,
+    end: usize,
 }
 
 impl Blocks {
-    /// Where the literals of the next step are counted.
-    #[inline]
-    pub fn counts(&mut self) -> &mut Counts {
-        &mut self.batch.counts
-    }
-
-    /// Adds the step from `begin` on, whose copy is at `at`; returns where it ends.
-    #[inline]
-    pub fn add(&mut self, input: &Input, begin: usize, at: usize, copy: Option<Copy>) -> usize {
-        let run = at - begin;
-        let mut end = at;
-        if let Some(copy) = copy {
-            self.batch.counts.copy(copy);
-            end += copy.length;
-        }
-        self.batch.steps.push(Step::new(run, copy));
-        self.batch.symbols += run as u32 + 1;
-        self.batch.length += end - begin;
-        if self.batch.symbols >= BATCH {
-            self.end_batch(input);
-        }
-        end
-    }
-
-    fn end_batch(&mut self, input: &Input) {
-        let is_full = self.block.steps.len() >= MOST_STEPS;
-        if !self.block.steps.is_empty() && (is_full || self.batch.is_unlike(&self.block)) {
+    /// Ends the batch at `end`.
+    pub fn end_batch(&mut self, input: &Input, end: usize) {
+        let is_full = self.tokens.len() >= MOST_TOKENS;
+        if !self.tokens.is_empty() && (is_full || are_unlike(&self.counts, &self.batch.counts)) {
             self.end_block(input);
         }
-        self.block.append(&mut self.batch);
+        self.tokens.extend_from_slice(self.batch.tokens());
+        self.counts.add(&self.batch.counts);
+        self.batch.clear();
+        self.end = end;
     }
 
     fn end_block(&mut self, input: &Input) {
-        let Part {
-            steps,
-            counts,
-            length,
-            ..
-        } = &mut self.block;
-        let end = self.begin + *length;
-        block::write(
-            &mut self.bits,
-            &input.bytes()[self.begin..end],
-            steps,
-            counts,
-        );
-        self.begin = end;
-        steps.clear();
-        *counts = Counts::default();
-        self.block.symbols = 0;
-        self.block.length = 0;
+        let bytes = &input.bytes()[self.begin..self.end];
+        block::write(&mut self.bits, bytes, &self.tokens, &mut self.counts);
+        self.tokens.clear();
+        self.counts = Counts::default();
+        self.begin = self.end;
     }
 
     /// Ends the input.
     pub fn end(&mut self, input: &Input) {
-        self.end_batch(input);
+        self.end_batch(input, input.length());
         self.end_block(input);
-        self.begin = 0;
+        (self.begin, self.end) = (0, 0);
     }
 
     /// `bytes` as they are, between two inputs.
@@ -123,4 +62,13 @@ impl Blocks {
         block::align(&mut self.bits);
         self.bits.take()
     }
+}
+
+fn are_unlike(one: &Counts, other: &Counts) -> bool {
+    let sum = |counts: &Counts| counts.literals.iter().sum::<u32>();
+    let (ours, theirs) = (u64::from(sum(one)), u64::from(sum(other)));
+    let counts = one.literals.iter().zip(&other.literals);
+    let differences =
+        counts.map(|(one, other)| (u64::from(*one) * theirs).abs_diff(u64::from(*other) * ours));
+    differences.sum::<u64>() * 100 > ours * theirs * UNLIKE
 }

@@ -1,78 +1,103 @@
 //! Finding repetitions fast: of each place the last one before it that begins with the same six bytes.
 //!
-//! Shorter ones are hardly worth a copy in text. Of a copy's own places only two are remembered.
-
-use std::ops::Range;
+//! Shorter ones are hardly worth a copy in text. Of a copy's own places only two are remembered. Two places are looked at
+//! together, as it is not foreseen at which of them a copy is.
 
 use super::Search;
+use super::batch::{Batch, LONGEST_RUN};
 use super::input::{Input, WORD};
-use super::places::{Places, begin_alike, distance, is_distance};
-use super::step::{Copy, Counts, LONGEST_RUN};
+use super::places::{Places, distance, is_distance};
+use super::token::Copy;
 
 /// What a copy begins with, in bits of a word.
 const BEGINNING: u32 = 48;
-// Words must fit what is gone over in vain.
-const _: () = assert!(LONGEST_RUN.is_multiple_of(WORD));
 
 #[derive(Default)]
 pub struct Fast {
     places: Places<BEGINNING>,
-    /// Whether as much as may be was gone over without a copy. Only one place of each word is looked at then.
-    in_vain: bool,
+    /// How many bytes were gone over since the last copy.
+    in_vain: usize,
+}
+
+/// A place that may be copied.
+struct Candidate {
+    distance: usize,
+    /// Zero where it may be, and what is there begins alike.
+    obstacle: u64,
 }
 
 impl Search for Fast {
     fn begin(&mut self) {
         self.places.clear();
-        self.in_vain = false;
+        self.in_vain = 0;
     }
 
     #[inline]
-    fn next_copy(
-        &mut self,
-        input: &Input,
-        places: Range<usize>,
-        counts: &mut Counts,
-    ) -> (usize, Option<Copy>) {
-        let mut at = places.start;
-        while at < places.end {
-            let word = input.word(at);
-            let distance = distance(at, self.places.replace(word, at));
-            let difference = word ^ input.word(at.wrapping_sub(distance));
-            if begin_alike::<BEGINNING>(difference) && is_distance(distance, at) {
-                let copy = longest(input, at, distance, difference);
-                for inside in [at + 1, at + copy.length - 1] {
-                    self.places.replace(input.word(inside), inside);
-                }
-                self.in_vain = false;
-                return (at, Some(copy));
-            }
-            if self.in_vain {
-                counts.all_literals(&word.to_le_bytes());
-                at += WORD;
-            } else {
-                counts.literal(word as u8);
-                at += 1;
-            }
+    fn next(&mut self, input: &Input, at: usize, batch: &mut Batch) -> usize {
+        let word = input.word(at);
+        if self.in_vain >= LONGEST_RUN {
+            return self.skip(input, at, word, batch);
         }
-        self.in_vain = true;
-        (at, None)
+        let here = self.candidate(input, at, word);
+        let next = self.candidate(input, at + 1, word >> 8);
+        if here.obstacle.min(next.obstacle) > 0 {
+            batch.two_literals([word as u8, (word >> 8) as u8]);
+            self.in_vain += 2;
+            return at + 2;
+        }
+        let is_next = here.obstacle > 0;
+        batch.literal_if(word as u8, is_next);
+        let distance = if is_next {
+            next.distance
+        } else {
+            here.distance
+        };
+        self.copy(input, at + usize::from(is_next), distance, batch)
     }
 }
 
-/// The copy from so far back, where words that differ so begin.
+impl Fast {
+    /// Looks at one place of a word only.
+    fn skip(&mut self, input: &Input, at: usize, word: u64, batch: &mut Batch) -> usize {
+        let here = self.candidate(input, at, word);
+        if here.obstacle == 0 {
+            return self.copy(input, at, here.distance, batch);
+        }
+        batch.literals(&word.to_le_bytes());
+        at + WORD
+    }
+
+    /// What may be copied to `at`, where `word` begins.
+    #[inline]
+    fn candidate(&mut self, input: &Input, at: usize, word: u64) -> Candidate {
+        let distance = distance(at, self.places.replace(word, at));
+        let difference = word ^ input.word(at.wrapping_sub(distance));
+        let obstacle = difference << (u64::BITS - BEGINNING) | u64::from(!is_distance(distance));
+        Candidate { distance, obstacle }
+    }
+
+    /// Adds the copy to `at`, which is as long as it can be; returns where it ends.
+    #[inline]
+    fn copy(&mut self, input: &Input, at: usize, distance: usize, batch: &mut Batch) -> usize {
+        let length = longest(input, at, at - distance);
+        for inside in [at + 1, at + length - 1] {
+            self.places.replace(input.word(inside), inside);
+        }
+        self.in_vain = 0;
+        batch.copy(Copy { length, distance });
+        at + length
+    }
+}
+
+/// How long the copy to `at` is.
 #[inline]
-fn longest(input: &Input, at: usize, distance: usize, difference: u64) -> Copy {
-    let other = at - distance;
-    let next = input.word(at + WORD) ^ input.word(other + WORD);
-    // As one number, as which of the two differs is not foreseen.
-    let both = u128::from(difference) | u128::from(next) << u64::BITS;
+fn longest(input: &Input, at: usize, other: usize) -> usize {
+    let difference = |after| input.word(at + after) ^ input.word(other + after);
+    // As one number, as which of the two words differs is not foreseen.
+    let both = u128::from(difference(0)) | u128::from(difference(WORD)) << u64::BITS;
     let mut length = both.trailing_zeros() as usize / 8;
     if length == 2 * WORD {
         length = input.in_common(at, other, length);
     }
-    Copy {
-        length: length.min(input.length() - at),
-        distance,
-    }
+    length.min(input.length() - at)
 }

@@ -44,11 +44,6 @@ impl Input {
         u64::from_le_bytes(word)
     }
 
-    #[inline]
-    pub fn byte(&self, at: usize) -> u8 {
-        self.bytes[at % Self::MOST]
-    }
-
     /// How many bytes from `one` on, which is in the input, are those from `other` on; the first `known` are. No more
     /// than a copy may have.
     #[inline]

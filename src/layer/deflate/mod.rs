@@ -1,13 +1,14 @@
 //! Deflate (RFC 1951) in pieces: each is compressed by itself into blocks none of which is the last, and ends on a whole
 //! byte, so that what was made of one goes on where that of another ends.
 //!
-//! A piece is searched for what it repeats (`fast`, `thorough`); the steps found are collected into blocks of bytes that
-//! are alike (`blocks`), each of which is written with codes of its own, or stored where that is shorter (`block`). The
+//! A piece is searched for what it repeats (`fast`, `thorough`); the tokens found are collected into blocks of bytes
+//! that are alike (`blocks`), each of which is written with codes of its own, or stored where that is shorter (`block`). The
 //! same piece gives the same bytes, whatever was compressed before.
 
 // What is cut off is zero, or is meant to be: places are known by their lowest bits.
 #![allow(clippy::cast_possible_truncation)]
 
+mod batch;
 mod bits;
 mod block;
 mod blocks;
@@ -16,17 +17,16 @@ mod fast;
 mod header;
 mod input;
 mod places;
-mod step;
 mod symbols;
 mod thorough;
+mod token;
 
 use std::fmt::Debug;
-use std::ops::Range;
 
+use batch::Batch;
 use blocks::Blocks;
 use fast::Fast;
 use input::Input;
-use step::{Copy, Counts, LONGEST_RUN};
 use thorough::Thorough;
 
 /// How repetitions are looked for.
@@ -71,30 +71,23 @@ trait Search {
     /// Forgets what was found in another input.
     fn begin(&mut self);
 
-    /// Goes over `places`, each of which has a whole word, to the next copy; returns where that is. The bytes before it
-    /// stand for themselves, and are counted. Where there is none, it is how far they were.
-    fn next_copy(
-        &mut self,
-        input: &Input,
-        places: Range<usize>,
-        counts: &mut Counts,
-    ) -> (usize, Option<Copy>);
+    /// Adds to `batch` what the bytes from `at` on are, `LONGEST_RUN` of them or one copy and what is before it; returns
+    /// where that ends. `at` has a whole word, and is not the first place.
+    fn next(&mut self, input: &Input, at: usize, batch: &mut Batch) -> usize;
 }
 
 fn search<S: Search>(search: &mut S, input: &Input, blocks: &mut Blocks) {
     search.begin();
-    let mut begin = 0;
-    while begin < input.length() {
-        let limit = input.length().min(begin + LONGEST_RUN);
-        let places = begin..limit.min(input.end_of_words());
-        let counts = blocks.counts();
-        let (mut at, copy) = search.next_copy(input, places, counts);
-        if copy.is_none() {
-            counts.all_literals(&input.bytes()[at..limit]);
-            at = limit;
+    // Nothing is before the first byte, and no search has to think of that.
+    let mut at = input.length().min(1);
+    blocks.batch.literals(&input.bytes()[..at]);
+    while at < input.end_of_words() {
+        while !blocks.batch.has_enough() && at < input.end_of_words() {
+            at = search.next(input, at, &mut blocks.batch);
         }
-        begin = blocks.add(input, begin, at, copy);
+        blocks.end_batch(input, at);
     }
+    blocks.batch.literals(&input.bytes()[at..]);
     blocks.end(input);
 }
 

@@ -8,12 +8,15 @@ const HASH: u32 = 15;
 /// The lowest bits of a place: more are not needed, as no distance is longer.
 pub type LowBits = u16;
 
+/// Too far from all places but the first, up to itself; after that it is a place like others.
+const NOWHERE: LowBits = FARTHEST as LowBits;
+
 /// Of the places where words begin alike, in their first `BEGINNING` bits, the last one; as far as no other has its hash.
 pub struct Places<const BEGINNING: u32>(Box<[LowBits; 1 << HASH]>);
 
 impl<const BEGINNING: u32> Places<BEGINNING> {
     pub fn clear(&mut self) {
-        self.0.fill(0);
+        self.0.fill(NOWHERE);
     }
 
     /// Remembers `at`, where there is `word`; returns what was remembered.
@@ -38,14 +41,14 @@ pub fn begin_alike<const BEGINNING: u32>(difference: u64) -> bool {
     difference << (u64::BITS - BEGINNING) == 0
 }
 
-/// How far before `at` a place is, if it is one at all.
+/// How far before `at`, which is not the first place, another one is, if it is one at all.
 #[inline]
 pub fn distance(at: usize, place: LowBits) -> usize {
     usize::from((at as LowBits).wrapping_sub(place))
 }
 
-/// Whether a copy at `at` may be from so far back.
+/// Whether a copy may be from so far back.
 #[inline]
-pub fn is_distance(distance: usize, at: usize) -> bool {
-    distance.wrapping_sub(1) < at.min(FARTHEST)
+pub fn is_distance(distance: usize) -> bool {
+    distance.wrapping_sub(1) < FARTHEST
 }

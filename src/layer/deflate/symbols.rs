@@ -26,6 +26,21 @@ const LENGTH_SYMBOLS: [u16; LONGEST + 1] = {
     symbols
 };
 
+/// Distances below it each have a place in `DISTANCE_SYMBOLS`.
+const NEAR: usize = 256;
+/// And the others so many together.
+const BY: usize = FARTHEST / NEAR;
+const DISTANCE_SYMBOLS: [u8; 2 * NEAR] = {
+    let mut symbols = [0; 2 * NEAR];
+    let mut place = 0;
+    while place < NEAR {
+        symbols[place] = range(place, 1) as u8;
+        symbols[NEAR + place] = range(place * BY, 1) as u8;
+        place += 1;
+    }
+    symbols
+};
+
 /// Into which range a value falls, where each power of two is cut into `1 << cuts` ranges of one size.
 const fn range(value: usize, cuts: u32) -> usize {
     match value.checked_ilog2() {
@@ -58,13 +73,20 @@ pub fn length_bits(symbol: usize) -> u32 {
 
 /// What follows the symbol of a length.
 pub fn length_rest(length: usize) -> Bits {
-    rest(length - SHORTEST, length_bits(length_symbol(length)))
+    let count = length_bits(length_symbol(length));
+    Bits::new((length - SHORTEST) & ((1 << count) - 1), count)
 }
 
 /// Of a distance from 1 to `FARTHEST`.
 #[inline]
 pub fn distance_symbol(distance: usize) -> usize {
-    range(distance - 1, 1)
+    let distance = distance - 1;
+    let place = if distance < NEAR {
+        distance
+    } else {
+        NEAR + distance / BY
+    };
+    usize::from(DISTANCE_SYMBOLS[place % (2 * NEAR)])
 }
 
 /// How many bits follow the symbol of a distance.
@@ -73,14 +95,10 @@ pub fn distance_bits(symbol: usize) -> u32 {
     range_bits(symbol, 1)
 }
 
-/// What follows the symbol of a distance.
+/// The value of what follows the symbol of a distance.
 #[inline]
-pub fn distance_rest(distance: usize) -> Bits {
-    rest(distance - 1, distance_bits(distance_symbol(distance)))
-}
-
-fn rest(value: usize, count: u32) -> Bits {
-    Bits::new(value & ((1 << count) - 1), count)
+pub fn distance_rest(distance: usize, symbol: usize) -> u32 {
+    (distance - 1) as u32 & ((1 << distance_bits(symbol)) - 1)
 }
 
 #[cfg(test)]
@@ -116,11 +134,12 @@ mod tests {
     #[test]
     fn distances_are_those_of_the_specification() {
         for distance in 1..=FARTHEST {
-            let (symbol, rest) = (distance_symbol(distance), distance_rest(distance));
+            let symbol = distance_symbol(distance);
+            let rest = distance_rest(distance, symbol);
             let next = FAR.get(symbol + 1).copied().unwrap_or(FARTHEST + 1);
-            assert_eq!(FAR[symbol] + rest.value as usize, distance);
-            assert_eq!(rest.count, distance_bits(symbol));
-            assert_eq!(1 << rest.count, next - FAR[symbol], "{distance}");
+            assert_eq!(FAR[symbol] + rest as usize, distance);
+            let values = 1 << distance_bits(symbol);
+            assert_eq!(values, next - FAR[symbol], "{distance}");
         }
     }
 }

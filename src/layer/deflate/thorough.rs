@@ -1,12 +1,11 @@
 //! Finding repetitions thoroughly: of each place a few before it that begin with the same five bytes are compared, and
 //! the longest is taken, unless the place after it has a longer one.
 
-use std::ops::Range;
-
+use super::batch::{Batch, LONGEST_RUN};
 use super::input::{Input, WORD};
 use super::places::{LowBits, Places, begin_alike, distance, is_distance};
-use super::step::{Copy, Counts};
 use super::symbols::FARTHEST;
+use super::token::Copy;
 use super::{Search, zeros};
 
 /// What a copy begins with, in bits of a word, and what is shorter than all copies.
@@ -29,35 +28,30 @@ impl Search for Thorough {
     }
 
     #[inline]
-    fn next_copy(
-        &mut self,
-        input: &Input,
-        places: Range<usize>,
-        counts: &mut Counts,
-    ) -> (usize, Option<Copy>) {
-        let mut at = places.start;
+    fn next(&mut self, input: &Input, begin: usize, batch: &mut Batch) -> usize {
+        let end = input.end_of_words().min(begin + LONGEST_RUN);
+        let mut at = begin;
         let mut best: Option<(usize, Copy)> = None;
-        while at < places.end && best.is_none_or(|(_, copy)| copy.length < LONG) {
+        while at < end && best.is_none_or(|(_, copy)| copy.length < LONG) {
             let length = best.map_or(SHORTER, |(_, copy)| copy.length);
             let longer = self.longest(input, at, length);
             at += 1;
             match longer {
-                Some(longer) => {
-                    if let Some((place, _)) = best.replace((at - 1, longer)) {
-                        counts.literal(input.byte(place));
-                    }
-                }
+                Some(longer) => best = Some((at - 1, longer)),
                 None if best.is_some() => break,
-                None => counts.literal(input.byte(at - 1)),
+                None => {}
             }
         }
         let Some((place, copy)) = best else {
-            return (at, None);
+            batch.literals(&input.bytes()[begin..at]);
+            return at;
         };
+        batch.literals(&input.bytes()[begin..place]);
+        batch.copy(copy);
         for inside in at..place + copy.length {
             self.remember(input.word(inside), inside);
         }
-        (place, Some(copy))
+        place + copy.length
     }
 }
 
@@ -69,7 +63,7 @@ impl Thorough {
         let mut back = distance(at, self.remember(word, at));
         let mut found = None;
         for _ in 0..COMPARED {
-            if !is_distance(back, at) {
+            if !is_distance(back) {
                 break;
             }
             let other = at - back;
