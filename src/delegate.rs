@@ -26,7 +26,7 @@ use crate::plan::Subject;
 use crate::system::lock::DirectoryLock;
 use crate::system::process::tie_to_this_process;
 use crate::system::signals;
-use crate::system::sync::FilesystemSync;
+use crate::system::sync::DiskSync;
 use output::{Output, Reading};
 
 const POLL_PAUSE: Duration = Duration::from_millis(5);
@@ -167,7 +167,7 @@ fn sync_root(task: Task) -> Result<()> {
     }
     let synced = File::open(format!("/proc/{}/root", task.pid))
         .map_err(Into::into)
-        .and_then(|root| FilesystemSync::start(&root)?.wait());
+        .and_then(|root| DiskSync::of_file_system(&root)?.wait());
     if let Err(error) = synced {
         signals::check()?;
         log::debug(&format!("no syncfs of the container's root: {error:#}"));

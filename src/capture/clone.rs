@@ -22,11 +22,11 @@ use super::update::Changes;
 use super::work::Work;
 use super::worker::{Worker, is_settled};
 use super::workers;
-use super::write_back::WriteBack;
+use super::write_back::{FEW_FILES, WriteBack};
 use super::writers::Writers;
 use crate::system::clock::Grain;
 use crate::system::signals;
-use crate::system::sync::FilesystemSync;
+use crate::system::sync::DiskSync;
 use crate::system::tree::Tree;
 
 /// Contents read at once; a change that fits is read under the freeze without touching a disk.
@@ -108,7 +108,7 @@ impl<'tree> Clone<'tree> {
     }
 
     /// Leaves it to the layer to have the clone written back, if there is room for its bytes and few are in small files: a
-    /// later pass would wait for all of it, so that none should be expected.
+    /// later pass with more than a few files would wait for all of it, so that none should be expected.
     pub fn put_write_back_off(&mut self, expected: u64, small: u64) {
         self.write_back.put_off(expected, small);
     }
@@ -128,7 +128,7 @@ impl<'tree> Clone<'tree> {
         self.writers.look(&processes()?);
         self.update(&|| Ok(signals::check()?))?;
         self.writers.look(&processes()?);
-        self.copy(leaves_hot)
+        self.copy(leaves_hot, Self::sync)
     }
 
     /// Copies `scan`, the first one, which is of the source and was made just now. `processes` are those that run by now.
@@ -136,7 +136,7 @@ impl<'tree> Clone<'tree> {
         self.writers.look(processes);
         self.ledger = Ledger::of(&scan);
         self.scan = scan;
-        self.copy(false)
+        self.copy(false, Self::sync_all)
     }
 
     /// Whether the source still looks as it did at the last scan.
@@ -160,16 +160,15 @@ impl<'tree> Clone<'tree> {
         }
     }
 
-    fn copy(&mut self, leaves_hot: bool) -> Result<Pass> {
+    /// `sync` is what has the content of files on disk before they are copied: the next store through a mapping then
+    /// moves the change time.
+    fn copy(&mut self, leaves_hot: bool, sync: fn(&mut Self, &Work) -> Result<()>) -> Result<Pass> {
         let began = Instant::now();
         self.staging.clean_up();
         self.begin_reading();
         let is_left = |index| leaves_hot && self.ledger.is_hot(&self.scan, index);
         let work = Work::of(&self.scan, &self.ledger, &HashSet::new(), is_left);
-        // With nothing to copy, all that a sync would wait for may be our own.
-        if !(work.entries.is_empty() && self.write_back.is_put_off()) {
-            FilesystemSync::start(&self.source.root())?.wait()?;
-        }
+        sync(self, &work)?;
         let directories = self.read_directories(&work)?;
         self.rearrange(&work, &directories)?;
         self.copy_files(&work)?;
@@ -183,6 +182,24 @@ impl<'tree> Clone<'tree> {
             changed: work.entries.len(),
             elapsed: began.elapsed(),
         })
+    }
+
+    fn sync_all(&mut self, _: &Work) -> Result<()> {
+        DiskSync::of_file_system(&self.source.root())?.wait()
+    }
+
+    /// Where the clone waits to be written, few files are sooner written without it.
+    fn sync(&mut self, work: &Work) -> Result<()> {
+        let files = work.small.len() + work.large.len();
+        if !self.write_back.is_put_off() || files > FEW_FILES {
+            return self.sync_all(work);
+        }
+        let files: Vec<usize> = work.small.iter().chain(&work.large).copied().collect();
+        let files = self.workers[0].reader.open_all(&self.scan, &files)?;
+        if files.is_empty() {
+            return Ok(());
+        }
+        DiskSync::of_contents(files)?.wait()
     }
 
     fn read_directories(&mut self, work: &Work) -> Result<Vec<ReadEntry>> {

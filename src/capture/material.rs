@@ -123,10 +123,24 @@ impl<'tree> Reader<'tree> {
     /// Has the files among `entries` brought into memory. What has become of them is seen, and said, when they are read.
     pub fn fetch(&mut self, scan: &Scan, entries: &[usize]) {
         cache::fetch(scan.with_content(entries).filter_map(|(index, node)| {
-            self.enter(scan, scan.parent(index)).ok()?;
-            let file = self.open_checked(node, scan.name(index)).ok()?;
+            let file = self.open(scan, index).ok()?;
             Some((file, node.signature.size()))
         }));
+    }
+
+    /// Opens the files among `entries` that have a content, and are still there.
+    pub fn open_all(&mut self, scan: &Scan, entries: &[usize]) -> Result<Vec<OwnedFd>> {
+        let files = scan.with_content(entries);
+        let opened = files.map(|(index, _)| match self.open(scan, index) {
+            Err(error) if error.downcast_ref().is_some_and(has_vanished) => Ok(None),
+            opened => opened.map(Some).with_context(|| reading(scan, index)),
+        });
+        opened.filter_map(Result::transpose).collect()
+    }
+
+    fn open(&mut self, scan: &Scan, index: usize) -> Result<OwnedFd> {
+        self.enter(scan, scan.parent(index))?;
+        self.open_checked(scan.node(index), scan.name(index))
     }
 
     /// Reads one entry; `copy` is what the clone has of its content. `check` is asked between pieces of a long copy.
@@ -141,10 +155,7 @@ impl<'tree> Reader<'tree> {
         let material = match self.material(scan, index, copy, check) {
             Ok(material) => material,
             Err(error) if error.downcast_ref().is_some_and(has_vanished) => Material::Vanished,
-            Err(error) => {
-                let path = scan.path(index);
-                return Err(error).with_context(|| format!("reading /{}", printable(&path)));
-            }
+            Err(error) => return Err(error).with_context(|| reading(scan, index)),
         };
         Ok(ReadEntry {
             index,
@@ -327,6 +338,10 @@ impl<'tree> Reader<'tree> {
         }
         Ok(())
     }
+}
+
+fn reading(scan: &Scan, index: usize) -> String {
+    format!("reading /{}", printable(&scan.path(index)))
 }
 
 /// Whether it is the inode that was scanned, whatever has become of its attributes.

@@ -48,6 +48,7 @@ use clone::{Clone, content_size, probe_grain, size_of_files};
 use delta::Delta;
 use scan::{Check, Scan};
 use standing::Standing;
+use write_back::FEW_FILES;
 use writers::Writers;
 
 /// Passes before the freeze stop when they are so short, or no longer become shorter.
@@ -59,7 +60,7 @@ const MOST_TRIES: usize = 20;
 const MOST_LONG_FREEZES: usize = 3;
 /// Freezes that do not come about because a process is stuck: a pass in between waits for a long write to end.
 const MOST_STUCK_FREEZES: usize = 3;
-/// A container in which nothing has changed for so long is expected to change nothing while it is copied.
+/// What has not changed for so long is expected not to while it is copied.
 const QUIET: Duration = Duration::from_secs(10);
 /// Passes under `--pause=false`.
 const MOST_ROLLING_PASSES: usize = 10;
@@ -138,7 +139,7 @@ impl Capture<'_> {
         if !self.trusts_signatures {
             clone.distrust();
         }
-        if has_stood_still(&scan, Moment::stamped_now()) {
+        if changes_little(&scan, Moment::stamped_now()) {
             clone.put_write_back_off(size, size_of_files(&scan, cache::PORTION));
         }
         self.thaw_abandoned()?;
@@ -284,12 +285,13 @@ impl Capture<'_> {
     }
 }
 
-/// Whether nothing has changed for so long that nothing is expected to.
-fn has_stood_still(scan: &Scan, now: Moment) -> bool {
-    let nodes = scan.nodes().iter();
-    nodes
-        .map(|node| node.signature.changed)
-        .all(|changed| now.since(changed) >= QUIET)
+/// Whether so few entries have changed lately that few are expected to.
+fn changes_little(scan: &Scan, now: Moment) -> bool {
+    let changed = scan.nodes().iter().map(|node| node.signature.changed);
+    changed
+        .filter(|changed| now.since(*changed) < QUIET)
+        .count()
+        <= FEW_FILES
 }
 
 /// The freeze has lasted as long as it may.

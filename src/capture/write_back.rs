@@ -5,7 +5,8 @@
 //! it: no more than four are kept waiting.
 //!
 //! Where there is room for the whole clone among them, it waits for the layer, which gives the disk what it has read of
-//! large files: the copy waits for nothing then, and a freeze has the disk to itself.
+//! large files: the copy waits for nothing then, and a freeze has the disk to itself. A pass that copies a few files again
+//! has them written back alone.
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use anyhow::{Context, Result};
 
 use crate::system::cache;
-use crate::system::sync::FilesystemSync;
+use crate::system::sync::DiskSync;
 use crate::system::tree::Tree;
 
 const PORTION: u64 = 64 << 20;
@@ -22,12 +23,15 @@ const PORTION: u64 = 64 << 20;
 /// beside the portions.
 const MOST_AT_ONCE: u64 = 384 << 20;
 
+/// What so few files have to write is sooner written by itself than with the clone, where that waits.
+pub const FEW_FILES: usize = 32;
+
 pub struct WriteBack {
     root: OwnedFd,
     is_put_off: bool,
     /// Bytes since the last portion.
     bytes: AtomicU64,
-    running: Mutex<Option<FilesystemSync>>,
+    running: Mutex<Option<DiskSync>>,
 }
 
 impl WriteBack {
@@ -71,17 +75,17 @@ impl WriteBack {
             before.wait()?;
         }
         self.bytes.store(0, Ordering::Relaxed);
-        *running = Some(FilesystemSync::start(&self.root)?);
+        *running = Some(DiskSync::of_file_system(&self.root)?);
         Ok(())
     }
 
     /// Waits for the portion that is being written: a freeze must not share the disk with it, nor the process with its
     /// thread, which a terminal's stop signal could stop all of us through.
     pub fn settle(&self) -> Result<()> {
-        self.lock().take().map_or(Ok(()), FilesystemSync::wait)
+        self.lock().take().map_or(Ok(()), DiskSync::wait)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<FilesystemSync>> {
+    fn lock(&self) -> MutexGuard<'_, Option<DiskSync>> {
         // Whoever panicked has left it as it was.
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }

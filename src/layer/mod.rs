@@ -22,7 +22,7 @@ use crate::arguments::Compression;
 use crate::capture::scan::Scan;
 use crate::containerd::Containerd;
 use crate::system::signals;
-use crate::system::sync::FilesystemSync;
+use crate::system::sync::DiskSync;
 use crate::system::tree::Tree;
 use pipeline::Written;
 use write_back::WriteBack;
@@ -44,7 +44,7 @@ pub fn write(
     containerd: &Containerd,
     tree: &Tree,
     compression: Compression,
-) -> Result<(Layer, FilesystemSync)> {
+) -> Result<(Layer, DiskSync)> {
     let written = pipeline::run(containerd.blob_writer(), compression, |sink| {
         let scan = Scan::of(tree, &|| Ok(signals::check()?))?;
         size::check(tree, &scan)?;

@@ -6,14 +6,14 @@ use anyhow::Result;
 use crate::capture::scan::{Node, Scan};
 use crate::capture::signature::Kind;
 use crate::system::cache;
-use crate::system::sync::FilesystemSync;
+use crate::system::sync::DiskSync;
 use crate::system::tree::Tree;
 
 pub struct WriteBack<'a> {
     tree: &'a Tree,
     /// How many of the large files are still to be read.
     large: usize,
-    rest: Option<FilesystemSync>,
+    rest: Option<DiskSync>,
 }
 
 impl<'a> WriteBack<'a> {
@@ -32,16 +32,16 @@ impl<'a> WriteBack<'a> {
     }
 
     /// What all of the tree is on disk with, when it has ended.
-    pub fn rest(self) -> Result<FilesystemSync> {
+    pub fn rest(self) -> Result<DiskSync> {
         match self.rest {
             Some(rest) => Ok(rest),
-            None => FilesystemSync::start(&self.tree.root()),
+            None => DiskSync::of_file_system(&self.tree.root()),
         }
     }
 
     fn start_when_due(&mut self) -> Result<()> {
         if self.large == 0 && self.rest.is_none() {
-            self.rest = Some(FilesystemSync::start(&self.tree.root())?);
+            self.rest = Some(DiskSync::of_file_system(&self.tree.root())?);
         }
         Ok(())
     }

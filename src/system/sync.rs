@@ -1,37 +1,49 @@
-//! syncfs(2) with an end: one file system, never all, and no wait that a neighbour's dirty pages make endless.
+//! syncfs(2) and fdatasync(2) with an end: one file system, never all, and no wait that a neighbour's dirty pages make
+//! endless.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use rustix::fs::{fdatasync, syncfs};
 
 use super::signals;
 
 const BOUND: Duration = Duration::from_secs(120);
 const SIGNAL_POLL: Duration = Duration::from_millis(20);
 
-/// A syncfs that runs beside us.
-pub struct FilesystemSync {
+/// A write-back that runs beside us.
+pub struct DiskSync {
     answer: mpsc::Receiver<rustix::io::Result<()>>,
 }
 
-impl FilesystemSync {
+impl DiskSync {
     /// Starts to write back the file system that `file` is on.
-    pub fn start(file: &impl AsFd) -> Result<Self> {
-        let file: OwnedFd = file
-            .as_fd()
-            .try_clone_to_owned()
-            .context("duplicating a descriptor")?;
+    pub fn of_file_system(file: &impl AsFd) -> Result<Self> {
+        let file = file.as_fd().try_clone_to_owned();
+        let file = file.context("duplicating a descriptor")?;
+        Self::start("syncfs", move || syncfs(file))
+    }
+
+    /// Starts to write back what is in `files`.
+    pub fn of_contents(files: Vec<OwnedFd>) -> Result<Self> {
+        Self::start("fdatasync", move || files.iter().try_for_each(fdatasync))
+    }
+
+    fn start(
+        name: &str,
+        work: impl FnOnce() -> rustix::io::Result<()> + Send + 'static,
+    ) -> Result<Self> {
         let (sender, answer) = mpsc::channel();
         std::thread::Builder::new()
-            .name("syncfs".into())
+            .name(name.into())
             .spawn(move || {
                 // It may live on into a freeze, in which a terminal's stop must not find it.
                 let _ = signals::block_stops();
-                sender.send(rustix::fs::syncfs(file))
+                sender.send(work())
             })
-            .context("starting a thread for syncfs")?;
+            .with_context(|| format!("starting a thread for {name}"))?;
         Ok(Self { answer })
     }
 
@@ -41,10 +53,10 @@ impl FilesystemSync {
         loop {
             match self.answer.recv_timeout(SIGNAL_POLL) {
                 Ok(answer) => {
-                    return answer.context("writing the container's file system back (syncfs)");
+                    return answer.context("writing the container's files back to disk");
                 }
                 Err(RecvTimeoutError::Disconnected) => {
-                    bail!("the thread for syncfs ended without an answer")
+                    bail!("the thread that writes files back ended without an answer")
                 }
                 Err(RecvTimeoutError::Timeout) => signals::check()?,
             }

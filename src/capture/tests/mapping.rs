@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use harness::FileSystem;
 
 use super::PROVEN;
-use super::place::{Place, disk};
+use super::place::{NOBODY, Place, disk};
 use crate::system::memory::SharedMapping;
 
 /// Several pages, and more than one folio.
@@ -35,6 +35,31 @@ fn a_store_between_scan_and_copy_and_one_after_it_are_in_the_clone() {
         mapping.store(0, b"one");
         place.let_it_grow_old("mapped");
         place.capture(|_| mapping.store(0, b"two"), |_| mapping.store(0, b"three"));
+    }
+}
+
+/// With the whole file system written back, and the file alone.
+#[test]
+fn a_store_to_a_page_that_was_dirty_at_a_later_scan_is_in_the_clone() {
+    for file_system in PROVEN {
+        let disk = disk(file_system);
+        for is_put_off in [false, true] {
+            let place = Place::on(&disk);
+            let mapping = map(&place, "mapped");
+            mapping.store(0, b"one");
+            place.let_it_grow_old("mapped");
+            let source = place.tree();
+            let (mut clone, scan) = place.begin(&source, &[]);
+            if is_put_off {
+                clone.put_write_back_off(0, 0);
+            }
+            clone.copy_scanned(scan, &[]).unwrap();
+            mapping.store(0, b"two");
+            place.let_it_grow_old("mapped");
+            assert_eq!(clone.pass(NOBODY).unwrap().changed, 1);
+            mapping.store(0, b"three");
+            place.finish(clone, &[]);
+        }
     }
 }
 
