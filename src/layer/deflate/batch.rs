@@ -8,7 +8,7 @@ use super::zeros;
 const ENOUGH: usize = 1 << 10;
 /// More than enough, so that no place needs a check.
 const MOST: usize = 2 * ENOUGH;
-/// How many bytes may be added at once when there are not yet enough tokens.
+/// How many bytes may stand for themselves in what is added before anybody asks whether there are enough tokens.
 pub const LONGEST_RUN: usize = 512;
 const _: () = assert!(ENOUGH + LONGEST_RUN <= MOST);
 
@@ -32,12 +32,12 @@ impl Batch {
         self.counts = Counts::default();
     }
 
-    /// The byte, if `is_one`, which nobody has to foresee.
+    /// The byte, if `is_there`; without a branch, as that is not foreseen.
     #[inline]
-    pub fn literal_if(&mut self, byte: u8, is_one: bool) {
-        self.counts.literals[usize::from(byte)] += u32::from(is_one);
+    pub fn literal_if(&mut self, byte: u8, is_there: bool) {
+        self.counts.literals[usize::from(byte)] += u32::from(is_there);
         self.tokens[self.length % MOST] = Token::literal(byte);
-        self.length += usize::from(is_one);
+        self.length += usize::from(is_there);
     }
 
     #[inline]

@@ -1,12 +1,11 @@
 //! One block: its bytes as tokens, in codes that fit them, or as they are (RFC 1951, 3.2.3).
 
 use super::bits::{BitWriter, Bits};
-use super::codes::Codes;
+use super::codes::{Codes, LONGEST_CODE};
 use super::header::Header;
 use super::symbols::{self, DISTANCES, END, LITERALS, LONGEST, SHORTEST};
 use super::token::{Copy, Counts, Token};
 
-const LONGEST_CODE: usize = 15;
 /// Not the last block; stored (3.2.4).
 const STORED: Bits = Bits { value: 0, count: 3 };
 const MOST_STORED: usize = 0xffff;
@@ -60,7 +59,7 @@ fn put_stored(bits: &mut BitWriter, bytes: &[u8]) {
     bits.put_bytes(bytes);
 }
 
-/// What is written for the first and for the second part of a token.
+/// What is written for the first and for the second part of a token; of what stands for nothing, no bits.
 struct Tables {
     first: [First; Token::KINDS],
     second: [Second; Token::KINDS],
@@ -110,6 +109,7 @@ impl Tables {
         tables
     }
 
+    /// A token has 20 bits at most for a length, 15 of them its code, and 28 for a distance.
     fn write(&self, bits: &mut BitWriter, tokens: &[Token]) {
         for token in tokens {
             let First { value, count } = self.first[token.first()];

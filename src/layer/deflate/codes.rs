@@ -3,7 +3,7 @@
 use super::bits::Bits;
 
 /// The most bits that a code may have anywhere (3.2.7).
-const LONGEST_CODE: usize = 15;
+pub const LONGEST_CODE: usize = 15;
 
 /// A code for each of `N` symbols; no bits for those that do not occur.
 pub struct Codes<const N: usize>([Bits; N]);

@@ -4,18 +4,20 @@
 //! together, as it is not foreseen at which of them a copy is.
 
 use super::Search;
-use super::batch::{Batch, LONGEST_RUN};
+use super::batch::Batch;
 use super::input::{Input, WORD};
 use super::places::{Places, distance, is_distance};
 use super::token::Copy;
 
 /// What a copy begins with, in bits of a word.
 const BEGINNING: u32 = 48;
+/// After so many bytes without a copy only one place of each word is looked at.
+const PATIENCE: usize = 512;
 
 #[derive(Default)]
 pub struct Fast {
     places: Places<BEGINNING>,
-    /// How many bytes were gone over since the last copy.
+    /// How many bytes were gone over since the last copy, as far as patience goes.
     in_vain: usize,
 }
 
@@ -35,7 +37,7 @@ impl Search for Fast {
     #[inline]
     fn next(&mut self, input: &Input, at: usize, batch: &mut Batch) -> usize {
         let word = input.word(at);
-        if self.in_vain >= LONGEST_RUN {
+        if self.in_vain >= PATIENCE {
             return self.skip(input, at, word, batch);
         }
         let here = self.candidate(input, at, word);
@@ -57,7 +59,7 @@ impl Search for Fast {
 }
 
 impl Fast {
-    /// Looks at one place of a word only.
+    /// Goes over a word, of which only one place is looked at.
     fn skip(&mut self, input: &Input, at: usize, word: u64, batch: &mut Batch) -> usize {
         let here = self.candidate(input, at, word);
         if here.obstacle == 0 {

@@ -71,7 +71,7 @@ trait Search {
     /// Forgets what was found in another input.
     fn begin(&mut self);
 
-    /// Adds to `batch` what the bytes from `at` on are, `LONGEST_RUN` of them or one copy and what is before it; returns
+    /// Adds to `batch` what the bytes from `at` on are, no more than `LONGEST_RUN`, or up to the end of one copy; returns
     /// where that ends. `at` has a whole word, and is not the first place.
     fn next(&mut self, input: &Input, at: usize, batch: &mut Batch) -> usize;
 }
@@ -85,7 +85,9 @@ fn search<S: Search>(search: &mut S, input: &Input, blocks: &mut Blocks) {
         while !blocks.batch.has_enough() && at < input.end_of_words() {
             at = search.next(input, at, &mut blocks.batch);
         }
-        blocks.end_batch(input, at);
+        if blocks.batch.has_enough() {
+            blocks.end_batch(input, at);
+        }
     }
     blocks.batch.literals(&input.bytes()[at..]);
     blocks.end(input);

@@ -8,7 +8,8 @@ const HASH: u32 = 15;
 /// The lowest bits of a place: more are not needed, as no distance is longer.
 pub type LowBits = u16;
 
-/// Too far from all places but the first, up to itself; after that it is a place like others.
+/// Up to the place that it names it is at no distance that a copy may have, but from the first place. After that it is a
+/// place as good as another, as what is there is compared anyway.
 const NOWHERE: LowBits = FARTHEST as LowBits;
 
 /// Of the places where words begin alike, in their first `BEGINNING` bits, the last one; as far as no other has its hash.

@@ -2,6 +2,8 @@
 
 use flate2::{Compress, Compression, FlushCompress};
 
+use super::bits::BitWriter;
+use super::token::{Counts, Token};
 use super::*;
 use crate::fuzz::inflate;
 
@@ -88,6 +90,7 @@ fn noise_hardly_grows() {
 #[test]
 fn repetitions_are_found_as_far_back_as_they_may_be() {
     for effort in EFFORTS {
+        // One that is a multiple of eight is found even where patience has come to an end.
         for (distance, is_found) in [(5_000, true), (32_768, true), (32_769, false)] {
             let bytes = noise(256, distance).repeat(2);
             let length = compressed(&bytes, effort).len();
@@ -98,6 +101,25 @@ fn repetitions_are_found_as_far_back_as_they_may_be() {
             );
         }
     }
+}
+
+/// How often the bytes are is Fibonacci's numbers, which makes the codes as unequal as they can be.
+#[test]
+fn the_longest_codes_are_written_and_read() {
+    let often = std::iter::successors(Some((1, 1)), |(one, other)| Some((*other, one + other)));
+    let bytes: Vec<u8> = (0..20)
+        .zip(often)
+        .flat_map(|(byte, (often, _))| vec![byte; often])
+        .collect();
+    let mut counts = Counts::default();
+    for byte in &bytes {
+        counts.literals[usize::from(*byte)] += 1;
+    }
+    let tokens: Vec<Token> = bytes.iter().map(|byte| Token::literal(*byte)).collect();
+    let mut bits = BitWriter::default();
+    block::write(&mut bits, &bytes, &tokens, &mut counts);
+    block::align(&mut bits);
+    assert!(inflate(&bits.take(), bytes.len()) == bytes);
 }
 
 /// Codes that fit both would fit neither.

@@ -1,6 +1,6 @@
 //! What a block consists of: tokens, each a copy of some bytes before it, or one or two bytes that stand for themselves.
 
-use super::symbols::{self, DISTANCES, LITERALS, SHORTEST};
+use super::symbols::{self, DISTANCES, LITERALS, LONGEST, SHORTEST};
 
 /// `length` bytes again that were `distance` bytes before; as much as Deflate has of both.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +16,13 @@ pub struct Copy {
 /// is the symbol of a distance, `NOTHING` or, from `SECOND_LITERAL` on, a literal; and 13 that follow the symbol.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Token(u32);
+
+const _: () = assert!(
+    Token::LENGTH + LONGEST - SHORTEST < Token::KINDS
+        && DISTANCES <= Token::NOTHING as usize
+        && (Token::NOTHING as usize) < Token::SECOND_LITERAL
+        && Token::SECOND_LITERAL + (u8::MAX as usize) < Token::KINDS
+);
 
 impl Token {
     /// How many there are of what is first, and of what is second.
