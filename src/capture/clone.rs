@@ -1,11 +1,12 @@
 //! The clone and what is known of it: passes over the source that make the two equal.
 //!
-//! The order within a pass is the argument for its soundness: scan, then syncfs, then for each file the clock, the
-//! wait for a write under way, the copy. An entry is settled when a change after its copy is bound to show in the next
+//! The order within a pass is the argument for its soundness: scan, then the clock, then writing back what is copied, then
+//! for each file the wait for a write under way, the copy. An entry is settled when a change after its copy is bound to show in the next
 //! scan. A pass over a running container may leave unsettled entries; the pass under the freeze leaves none.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,11 +21,11 @@ use super::signature::{Kind, Signature};
 use super::staging::{StagedFile, Staging};
 use super::update::Changes;
 use super::work::Work;
-use super::worker::{Worker, is_settled};
+use super::worker::{Settling, Worker};
 use super::workers;
 use super::write_back::{FEW_FILES, WriteBack};
 use super::writers::Writers;
-use crate::system::clock::Grain;
+use crate::system::clock::{Grain, Moment};
 use crate::system::signals;
 use crate::system::sync::DiskSync;
 use crate::system::tree::Tree;
@@ -61,7 +62,7 @@ pub struct Clone<'tree> {
     pub(super) scan: Scan,
     pub(super) ledger: Ledger,
     pub(super) writers: Writers,
-    grain: Grain,
+    settling: Settling,
     /// Whether equal signatures mean equal content on this file system.
     pub(super) trusts: bool,
     /// Bytes of file contents copied so far.
@@ -96,7 +97,10 @@ impl<'tree> Clone<'tree> {
             ledger: Ledger::of(&scan),
             scan,
             writers,
-            grain,
+            settling: Settling {
+                grain,
+                since: Moment::stamped_now(),
+            },
             trusts: true,
             bytes: 0,
         })
@@ -128,7 +132,7 @@ impl<'tree> Clone<'tree> {
         self.writers.look(&processes()?);
         self.update(&|| Ok(signals::check()?))?;
         self.writers.look(&processes()?);
-        self.copy(leaves_hot, Self::sync)
+        self.copy(leaves_hot)
     }
 
     /// Copies `scan`, the first one, which is of the source and was made just now. `processes` are those that run by now.
@@ -136,7 +140,7 @@ impl<'tree> Clone<'tree> {
         self.writers.look(processes);
         self.ledger = Ledger::of(&scan);
         self.scan = scan;
-        self.copy(false, Self::sync_all)
+        self.copy(false)
     }
 
     /// Whether the source still looks as it did at the last scan.
@@ -160,15 +164,14 @@ impl<'tree> Clone<'tree> {
         }
     }
 
-    /// `sync` is what has the content of files on disk before they are copied: the next store through a mapping then
-    /// moves the change time.
-    fn copy(&mut self, leaves_hot: bool, sync: fn(&mut Self, &Work) -> Result<()>) -> Result<Pass> {
+    fn copy(&mut self, leaves_hot: bool) -> Result<Pass> {
         let began = Instant::now();
         self.staging.clean_up();
         self.begin_reading();
         let is_left = |index| leaves_hot && self.ledger.is_hot(&self.scan, index);
         let work = Work::of(&self.scan, &self.ledger, &HashSet::new(), is_left);
-        sync(self, &work)?;
+        self.settling.since = Moment::stamped_now();
+        self.sync(&work)?;
         let directories = self.read_directories(&work)?;
         self.rearrange(&work, &directories)?;
         self.copy_files(&work)?;
@@ -184,22 +187,25 @@ impl<'tree> Clone<'tree> {
         })
     }
 
-    fn sync_all(&mut self, _: &Work) -> Result<()> {
-        DiskSync::of_file_system(&self.source.root())?.wait()
+    /// Has the contents that are to be copied on disk, so that the next store through a mapping moves the change time.
+    fn sync(&mut self, work: &Work) -> Result<()> {
+        let sync = match self.few_files(work)? {
+            Some(files) if files.is_empty() => return Ok(()),
+            Some(files) => DiskSync::of_contents(files)?,
+            None => DiskSync::of_file_system(&self.source.root())?,
+        };
+        sync.wait()
     }
 
-    /// Where the clone waits to be written, few files are sooner written without it.
-    fn sync(&mut self, work: &Work) -> Result<()> {
-        let files = work.small.len() + work.large.len();
-        if !self.write_back.is_put_off() || files > FEW_FILES {
-            return self.sync_all(work);
+    /// The files to be synced by themselves, so that the clone is not; `None` where it takes a syncfs.
+    fn few_files(&mut self, work: &Work) -> Result<Option<Vec<OwnedFd>>> {
+        let others = [&work.small[..], &work.large].concat();
+        let files = self.scan.with_content(&others).map(|(index, _)| index);
+        let files: Vec<usize> = files.collect();
+        if !self.write_back.has_put_off() || files.len() > FEW_FILES {
+            return Ok(None);
         }
-        let files: Vec<usize> = work.small.iter().chain(&work.large).copied().collect();
-        let files = self.workers[0].reader.open_all(&self.scan, &files)?;
-        if files.is_empty() {
-            return Ok(());
-        }
-        DiskSync::of_contents(files)?.wait()
+        self.workers[0].reader.open_all(&self.scan, &files)
     }
 
     fn read_directories(&mut self, work: &Work) -> Result<Vec<ReadEntry>> {
@@ -242,7 +248,7 @@ impl<'tree> Clone<'tree> {
     fn make(&mut self, entry: &ReadEntry) -> Result<()> {
         let memory = &self.workers[0].reader.memory;
         if self.replica.write(&self.scan, entry, memory)? {
-            let is_settled = is_settled(&self.scan, self.grain, entry);
+            let is_settled = self.settling.settles(&self.scan, entry);
             self.ledger.made(&self.scan, entry.index, is_settled);
         }
         Ok(())
@@ -253,7 +259,7 @@ impl<'tree> Clone<'tree> {
     fn copy_files(&mut self, work: &Work) -> Result<()> {
         let large = work.large.chunks(1);
         let parts: Vec<&[usize]> = large.chain(work.small.chunks(ENTRIES_AT_ONCE)).collect();
-        let (scan, grain, ledger) = (&self.scan, self.grain, &self.ledger);
+        let (scan, settling, ledger) = (&self.scan, self.settling, &self.ledger);
         let write_back = &self.write_back;
         let check: &Check = &|| Ok(signals::check()?);
         let workers = &mut self.workers;
@@ -270,10 +276,10 @@ impl<'tree> Clone<'tree> {
                 let has_copy = work.copies.contains_key(&index) && ledger.is_made(index);
                 entries.push(worker.read(scan, index, has_copy.then_some(index), check)?);
                 if worker.reader.memory.has_enough() {
-                    worker.write(scan, grain, &mut entries, &mut made)?;
+                    worker.write(scan, settling, &mut entries, &mut made)?;
                 }
             }
-            worker.write(scan, grain, &mut entries, &mut made)?;
+            worker.write(scan, settling, &mut entries, &mut made)?;
             write_back.wrote(worker.reader.bytes - before)?;
             Ok(made)
         })?;

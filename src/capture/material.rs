@@ -19,7 +19,6 @@ use super::scan::{Check, Node, Scan};
 use super::signature::{Kind, Signature};
 use super::staging::{StagedFile, Staging};
 use crate::system::cache;
-use crate::system::clock::Moment;
 use crate::system::file::{self, Segment};
 use crate::system::text::printable;
 use crate::system::tree::{self, Tree};
@@ -82,8 +81,6 @@ pub enum PatchData {
 pub struct ReadEntry {
     pub index: usize,
     pub material: Material,
-    /// The clock just before reading; a later change gets a later stamp, a grain apart.
-    pub read_at: Moment,
 }
 
 /// What entries are read with, by one thread.
@@ -128,14 +125,13 @@ impl<'tree> Reader<'tree> {
         }));
     }
 
-    /// Opens the files among `entries` that have a content, and are still there.
-    pub fn open_all(&mut self, scan: &Scan, entries: &[usize]) -> Result<Vec<OwnedFd>> {
-        let files = scan.with_content(entries);
-        let opened = files.map(|(index, _)| match self.open(scan, index) {
+    /// Opens files; `None` if one of them has vanished, which may be back by the time it is read.
+    pub fn open_all(&mut self, scan: &Scan, files: &[usize]) -> Result<Option<Vec<OwnedFd>>> {
+        let opened = files.iter().map(|&index| match self.open(scan, index) {
             Err(error) if error.downcast_ref().is_some_and(has_vanished) => Ok(None),
             opened => opened.map(Some).with_context(|| reading(scan, index)),
         });
-        opened.filter_map(Result::transpose).collect()
+        opened.collect()
     }
 
     fn open(&mut self, scan: &Scan, index: usize) -> Result<OwnedFd> {
@@ -151,17 +147,12 @@ impl<'tree> Reader<'tree> {
         copy: Option<OwnedFd>,
         check: &Check,
     ) -> Result<ReadEntry> {
-        let read_at = Moment::stamped_now();
         let material = match self.material(scan, index, copy, check) {
             Ok(material) => material,
             Err(error) if error.downcast_ref().is_some_and(has_vanished) => Material::Vanished,
             Err(error) => return Err(error).with_context(|| reading(scan, index)),
         };
-        Ok(ReadEntry {
-            index,
-            material,
-            read_at,
-        })
+        Ok(ReadEntry { index, material })
     }
 
     /// Whether an entry still looks as it did when it was scanned.

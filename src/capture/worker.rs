@@ -52,13 +52,13 @@ impl<'tree> Worker<'tree> {
     pub fn write(
         &mut self,
         scan: &Scan,
-        grain: Grain,
+        settling: Settling,
         entries: &mut Vec<ReadEntry>,
         made: &mut Vec<(usize, bool)>,
     ) -> Result<()> {
         for entry in entries.drain(..) {
             if self.replica.write(scan, &entry, &self.reader.memory)? {
-                made.push((entry.index, is_settled(scan, grain, &entry)));
+                made.push((entry.index, settling.settles(scan, &entry)));
             }
         }
         self.reader.memory.reuse();
@@ -66,19 +66,26 @@ impl<'tree> Worker<'tree> {
     }
 }
 
-/// Whether a change after its copy is bound to show in the next scan.
-pub fn is_settled(scan: &Scan, grain: Grain, entry: &ReadEntry) -> bool {
-    let changed = scan.node(entry.index).signature.changed;
-    !matches!(entry.material, Material::Vanished) && grain.separates(changed, entry.read_at)
+/// What tells whether a change after a copy is bound to show in the next scan.
+#[derive(Clone, Copy)]
+pub struct Settling {
+    pub grain: Grain,
+    /// The clock before anything of the pass was written back: the first store to a page after that gets this stamp or a
+    /// later one, and those that follow get none.
+    pub since: Moment,
+}
+
+impl Settling {
+    pub fn settles(self, scan: &Scan, entry: &ReadEntry) -> bool {
+        let changed = scan.node(entry.index).signature.changed;
+        !matches!(entry.material, Material::Vanished) && self.grain.separates(changed, self.since)
+    }
 }
 
 impl ReadEntry {
     /// A further name of the inode that the entry `first` has.
     pub fn link(index: usize, first: usize) -> Self {
-        Self {
-            index,
-            material: Material::Link(first),
-            read_at: Moment::stamped_now(),
-        }
+        let material = Material::Link(first);
+        Self { index, material }
     }
 }

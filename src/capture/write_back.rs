@@ -6,7 +6,7 @@
 //!
 //! Where there is room for the whole clone among them, it waits for the layer, which gives the disk what it has read of
 //! large files: the copy waits for nothing then, and a freeze has the disk to itself. A pass that copies a few files again
-//! has them written back alone.
+//! has their sources written back alone.
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,12 +23,14 @@ const PORTION: u64 = 64 << 20;
 /// beside the portions.
 const MOST_AT_ONCE: u64 = 384 << 20;
 
-/// What so few files have to write is sooner written by itself than with the clone, where that waits.
+/// Where the clone waits to be written, a pass with no more files to copy syncs each of them, and not the file system. Such
+/// passes are expected where no more entries have changed lately.
 pub const FEW_FILES: usize = 32;
 
 pub struct WriteBack {
     root: OwnedFd,
-    is_put_off: bool,
+    /// Up to how many bytes all of it is put off; zero if it is not.
+    put_off: AtomicU64,
     /// Bytes since the last portion.
     bytes: AtomicU64,
     running: Mutex<Option<DiskSync>>,
@@ -39,26 +41,30 @@ impl WriteBack {
         let root = tree.root().try_clone_to_owned();
         Ok(Self {
             root: root.context("duplicating a descriptor")?,
-            is_put_off: false,
+            put_off: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             running: Mutex::default(),
         })
     }
 
     /// Has nothing written, if half of what may wait has room for the `expected` bytes, and only few are in `small` files,
-    /// which the layer does not give to the disk.
-    pub fn put_off(&mut self, expected: u64, small: u64) {
-        self.is_put_off = expected <= cache::most_unwritten() / 2 && small <= MOST_AT_ONCE;
+    /// which the layer does not give to the disk. Should more be written than there is room for, it is put off no longer.
+    pub fn put_off(&self, expected: u64, small: u64) {
+        let room = cache::most_unwritten() / 2;
+        if expected <= room && small <= MOST_AT_ONCE {
+            self.put_off.store(room, Ordering::Relaxed);
+        }
     }
 
-    pub fn is_put_off(&self) -> bool {
-        self.is_put_off
+    /// Whether there is something that was put off, for which a syncfs would wait.
+    pub fn has_put_off(&self) -> bool {
+        self.put_off.load(Ordering::Relaxed) > 0 && self.bytes.load(Ordering::Relaxed) > 0
     }
 
     /// To be told of bytes that were written. Waits where the disk is slower than we are.
     pub fn wrote(&self, bytes: u64) -> Result<()> {
         let waiting = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if waiting < PORTION || self.is_put_off {
+        if waiting < PORTION.max(self.put_off.load(Ordering::Relaxed)) {
             return Ok(());
         }
         let mut running = match self.running.try_lock() {
@@ -74,6 +80,7 @@ impl WriteBack {
         if let Some(before) = running.take() {
             before.wait()?;
         }
+        self.put_off.store(0, Ordering::Relaxed);
         self.bytes.store(0, Ordering::Relaxed);
         *running = Some(DiskSync::of_file_system(&self.root)?);
         Ok(())

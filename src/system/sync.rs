@@ -15,6 +15,7 @@ const SIGNAL_POLL: Duration = Duration::from_millis(20);
 
 /// A write-back that runs beside us.
 pub struct DiskSync {
+    name: &'static str,
     answer: mpsc::Receiver<rustix::io::Result<()>>,
 }
 
@@ -32,7 +33,7 @@ impl DiskSync {
     }
 
     fn start(
-        name: &str,
+        name: &'static str,
         work: impl FnOnce() -> rustix::io::Result<()> + Send + 'static,
     ) -> Result<Self> {
         let (sender, answer) = mpsc::channel();
@@ -44,7 +45,7 @@ impl DiskSync {
                 sender.send(work())
             })
             .with_context(|| format!("starting a thread for {name}"))?;
-        Ok(Self { answer })
+        Ok(Self { name, answer })
     }
 
     /// Waits until all that was dirty at the start is on disk. A signal ends the wait, and so does the bound.
@@ -53,10 +54,12 @@ impl DiskSync {
         loop {
             match self.answer.recv_timeout(SIGNAL_POLL) {
                 Ok(answer) => {
-                    return answer.context("writing the container's files back to disk");
+                    return answer.with_context(|| {
+                        format!("writing the container's disk back ({})", self.name)
+                    });
                 }
                 Err(RecvTimeoutError::Disconnected) => {
-                    bail!("the thread that writes files back ended without an answer")
+                    bail!("the thread for {} ended without an answer", self.name)
                 }
                 Err(RecvTimeoutError::Timeout) => signals::check()?,
             }

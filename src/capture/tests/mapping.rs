@@ -6,6 +6,8 @@ use harness::FileSystem;
 
 use super::PROVEN;
 use super::place::{NOBODY, Place, disk};
+use crate::capture::material::Reader;
+use crate::capture::signature::Kind;
 use crate::system::memory::SharedMapping;
 
 /// Several pages, and more than one folio.
@@ -38,14 +40,22 @@ fn a_store_between_scan_and_copy_and_one_after_it_are_in_the_clone() {
     }
 }
 
-/// With the whole file system written back, and the file alone.
+/// With the whole file system written back, and the file alone; in its place, and after it was renamed.
 #[test]
 fn a_store_to_a_page_that_was_dirty_at_a_later_scan_is_in_the_clone() {
     for file_system in PROVEN {
         let disk = disk(file_system);
-        for is_put_off in [false, true] {
+        for (is_put_off, is_linked, later) in [
+            (false, false, "mapped"),
+            (true, false, "mapped"),
+            (true, true, "mapped"),
+            (true, false, "moved"),
+        ] {
             let place = Place::on(&disk);
             let mapping = map(&place, "mapped");
+            if is_linked {
+                fs::hard_link(place.path("mapped"), place.path("linked")).unwrap();
+            }
             mapping.store(0, b"one");
             place.let_it_grow_old("mapped");
             let source = place.tree();
@@ -55,12 +65,36 @@ fn a_store_to_a_page_that_was_dirty_at_a_later_scan_is_in_the_clone() {
             }
             clone.copy_scanned(scan, &[]).unwrap();
             mapping.store(0, b"two");
-            place.let_it_grow_old("mapped");
-            assert_eq!(clone.pass(NOBODY).unwrap().changed, 1);
+            fs::rename(place.path("mapped"), place.path(later)).unwrap();
+            place.let_it_grow_old(later);
+            assert!(clone.pass(NOBODY).unwrap().changed > 0);
             mapping.store(0, b"three");
             place.finish(clone, &[]);
         }
     }
+}
+
+/// It was not there to be written back, and is when it is copied.
+#[test]
+fn a_file_that_is_away_while_files_are_written_back_is_noticed() {
+    let disk = disk(FileSystem::Ext4);
+    let place = Place::on(&disk);
+    for name in ["stays", "directory/leaves"] {
+        let path = place.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "content").unwrap();
+    }
+    let source = place.tree();
+    let (clone, scan) = place.begin(&source, &[]);
+    let mut reader = Reader::new(&source, clone.staging.clone(), 0);
+    let files = scan
+        .entries()
+        .filter(|index| scan.node(*index).kind() == Kind::File);
+    let files: Vec<usize> = files.collect();
+    assert_eq!(reader.open_all(&scan, &files).unwrap().unwrap().len(), 2);
+    fs::rename(place.path("directory"), place.path("elsewhere")).unwrap();
+    reader.begin();
+    assert!(reader.open_all(&scan, &files).unwrap().is_none());
 }
 
 #[test]
