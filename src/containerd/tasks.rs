@@ -149,9 +149,11 @@ fn settled(process: &Process) -> Result<Task, &'static str> {
     })
 }
 
-/// A shim that is just ending cannot be asked; the task is gone in a moment. A containerd that is restarted is back soon.
+/// A shim that is just ending cannot be asked; the task is gone in a moment. A containerd that is restarted is back soon. One
+/// that has waited for the shim for two seconds says so since 2.0, and that its status is unknown before.
 fn is_passing(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<CallError>()
-        .is_some_and(|error| error.is(Code::Unavailable) || error.is_lost())
+    let is_passing = |error: &CallError| {
+        error.is(Code::Unavailable) || error.is(Code::DeadlineExceeded) || error.is_lost()
+    };
+    error.downcast_ref().is_some_and(is_passing)
 }
