@@ -1,8 +1,8 @@
 //! The clone and what is known of it: passes over the source that make the two equal.
 //!
 //! The order within a pass is the argument for its soundness: scan, then the clock, then writing back what is copied, then
-//! for each file the wait for a write under way, the copy. An entry is settled when a change after its copy is bound to show in the next
-//! scan. A pass over a running container may leave unsettled entries; the pass under the freeze leaves none.
+//! for each file the wait for a write under way, the copy. An entry is settled when a change after its copy is bound to
+//! show in the next scan. A pass over a running container may leave unsettled entries; the pass under the freeze leaves none.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -199,10 +199,13 @@ impl<'tree> Clone<'tree> {
 
     /// The files to be synced by themselves, so that the clone is not; `None` where it takes a syncfs.
     fn few_files(&mut self, work: &Work) -> Result<Option<Vec<OwnedFd>>> {
+        if !self.write_back.has_put_off() {
+            return Ok(None);
+        }
         let others = [&work.small[..], &work.large].concat();
         let files = self.scan.with_content(&others).map(|(index, _)| index);
         let files: Vec<usize> = files.collect();
-        if !self.write_back.has_put_off() || files.len() > FEW_FILES {
+        if files.len() > FEW_FILES {
             return Ok(None);
         }
         self.workers[0].reader.open_all(&self.scan, &files)

@@ -148,9 +148,8 @@ impl<'tree> Reader<'tree> {
         check: &Check,
     ) -> Result<ReadEntry> {
         let material = match self.material(scan, index, copy, check) {
-            Ok(material) => material,
             Err(error) if error.downcast_ref().is_some_and(has_vanished) => Material::Vanished,
-            Err(error) => return Err(error).with_context(|| reading(scan, index)),
+            material => material.with_context(|| reading(scan, index))?,
         };
         Ok(ReadEntry { index, material })
     }

@@ -288,10 +288,8 @@ impl Capture<'_> {
 /// Whether so few entries have changed lately that few are expected to.
 fn changes_little(scan: &Scan, now: Moment) -> bool {
     let changed = scan.nodes().iter().map(|node| node.signature.changed);
-    changed
-        .filter(|changed| now.since(*changed) < QUIET)
-        .count()
-        <= FEW_FILES
+    let lately = changed.filter(|changed| now.since(*changed) < QUIET);
+    lately.count() <= FEW_FILES
 }
 
 /// The freeze has lasted as long as it may.

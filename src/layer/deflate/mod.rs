@@ -82,9 +82,7 @@ fn search<S: Search>(search: &mut S, input: &Input, blocks: &mut Blocks) {
     let mut at = input.length().min(1);
     blocks.batch.literals(&input.bytes()[..at]);
     while at < input.end_of_words() {
-        while !blocks.batch.has_enough() && at < input.end_of_words() {
-            at = search.next(input, at, &mut blocks.batch);
-        }
+        at = search.next(input, at, &mut blocks.batch);
         if blocks.batch.has_enough() {
             blocks.end_batch(input, at);
         }
