@@ -103,14 +103,7 @@ struct Bundle {
 
 impl Bundle {
     fn read(path: &Path) -> Self {
-        let text = |name: &str| fs::read_to_string(path.join(name)).unwrap_or_default();
-        let json = |name: &str| serde_json::from_str(&text(name)).unwrap_or(Value::Null);
-        let spec = json("config.json");
-        // containerd 1 writes the address alone, containerd 2 within an object.
-        let boot = json("bootstrap.json");
-        let address = boot["address"]
-            .as_str()
-            .map_or_else(|| text("address"), str::to_owned);
+        let spec = json(path, "config.json");
         let (namespace, id) = last_two(path);
         Self {
             cgroup: spec["linux"]["cgroupsPath"]
@@ -118,7 +111,7 @@ impl Bundle {
                 .unwrap_or_default()
                 .to_owned(),
             runc_state: Path::new(RUNC_STATE).join(namespace).join(id),
-            socket: address.strip_prefix("unix://").map(PathBuf::from),
+            socket: shim_socket(path),
         }
     }
 
@@ -127,6 +120,25 @@ impl Bundle {
         let _ = fs::remove_dir_all(&self.runc_state);
         let _ = self.socket.as_ref().map(fs::remove_file);
     }
+}
+
+/// Where the shim listens whose bundle this is.
+pub fn shim_socket(bundle: &Path) -> Option<PathBuf> {
+    // containerd 1 writes the address alone, containerd 2 within an object.
+    let boot = json(bundle, "bootstrap.json");
+    let address = boot["address"]
+        .as_str()
+        .map_or_else(|| text(bundle, "address"), str::to_owned);
+    address.strip_prefix("unix://").map(PathBuf::from)
+}
+
+/// What a file of a bundle says; nothing if it is not there.
+fn text(bundle: &Path, name: &str) -> String {
+    fs::read_to_string(bundle.join(name)).unwrap_or_default()
+}
+
+fn json(bundle: &Path, name: &str) -> Value {
+    serde_json::from_str(&text(bundle, name)).unwrap_or(Value::Null)
 }
 
 fn last_two(path: &Path) -> (&Path, &Path) {

@@ -28,7 +28,7 @@ pub mod standin;
 mod tree;
 mod view;
 
-pub use caretaker::{Caretaker, clean};
+pub use caretaker::{Caretaker, clean, shim_socket};
 pub use committing::{Commit, Committing};
 pub use container::Container;
 pub use ctr::Ctr;

@@ -6,7 +6,7 @@
 
 use harness::{
     BASE, Container, Daemon, FileSystem, Freezer, Leftovers, Options, Pods, Result, Tree, View,
-    commit_by_oracle, wait_until,
+    commit_by_oracle, shim_socket, wait_until,
 };
 use std::fs;
 use std::path::Path;
@@ -70,8 +70,7 @@ fn a_daemon_with_pods_leaves_nothing_behind_and_touches_nothing_outside() -> Res
     let id = pod.run(BASE, &["sleep", "1000"])?;
     assert!(!Path::new("/run/containerd/runc/k8s.io").join(&id).exists());
     let bundle = folder.join("run/state/io.containerd.runtime.v2.task/k8s.io");
-    let socket = fs::read_to_string(bundle.join(&pod.id).join("address"))?;
-    let socket = Path::new(socket.trim_start_matches("unix://"));
+    let socket = shim_socket(&bundle.join(&pod.id)).expect("a shim's socket");
     let pids = [pods.pid(&id)?, pods.pid(&pod.id)?];
     let cgroups = pids.map(|pid| Freezer::of_process(&daemon.cgroup_root(), pid));
     assert!(socket.exists());
