@@ -15,6 +15,7 @@ use crate::shell::own_program;
 use anyhow::{Context, ensure};
 use serde_json::Value;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -49,7 +50,9 @@ pub fn clean(folder: &Path) -> Result {
         .iter()
         .map(|path| Bundle::read(path))
         .collect();
-    let fifos = processes::fifo_folders(folder);
+    note_fifos(folder)?;
+    let fifos =
+        fs::read_to_string(folder.join(NOTED_FIFOS)).context("reading which FIFOs there are")?;
     let namespace = namespace(folder);
     let mut cgroups: Vec<_> = bundles
         .iter()
@@ -63,13 +66,28 @@ pub fn clean(folder: &Path) -> Result {
     cgroups.iter().for_each(|cgroup| cgroups::kill(cgroup));
     cgroups.iter().for_each(|cgroup| cgroups::remove(cgroup));
     bundles.iter().for_each(Bundle::remove_traces);
-    fifos.iter().for_each(|fifo| drop(fs::remove_dir_all(fifo)));
+    fifos
+        .lines()
+        .for_each(|fifo| drop(fs::remove_dir_all(fifo)));
     let _ = fs::remove_dir_all(Path::new(RUNC_STATE).join(&namespace));
     mounts::unmount_all_below(folder)?;
     let detached = mounts::wait_for_loop_device(folder);
     // Nothing is mounted below it any more, whatever the device still has to write.
     fs::remove_dir_all(folder).with_context(|| format!("removing {}", folder.display()))?;
     detached
+}
+
+/// Notes which folders of FIFOs the daemon in `folder` has by now, to be removed with it: once the container they are of
+/// has ended, nothing tells whose they are.
+pub fn note_fifos(folder: &Path) -> Result {
+    let mut noted = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(folder.join(NOTED_FIFOS))?;
+    for fifo in processes::fifo_folders(folder) {
+        writeln!(noted, "{}", fifo.display())?;
+    }
+    Ok(())
 }
 
 /// The containerd namespace of the daemon in `folder`: as unique as that, and also what
@@ -162,5 +180,7 @@ fn ensure_ours(folder: &Path) -> Result {
 
 /// Where the shims' runc keeps its state, whatever containerd is told.
 const RUNC_STATE: &str = "/run/containerd/runc";
+/// In a daemon's folder, a line for each.
+const NOTED_FIFOS: &str = "fifos";
 
 pub(crate) const FOLDER_PREFIX: &str = "freezeframe-test.";

@@ -3,6 +3,7 @@
 //! No network, unless told otherwise. A folder of the host's tmpfs is mounted on /heartbeat. Removed with its
 //! daemon; nothing needs to be done when a test is through.
 
+use crate::caretaker::note_fifos;
 use crate::freezer::Freezer;
 use crate::heartbeat::Heartbeat;
 use crate::nerdctl::Nerdctl;
@@ -100,7 +101,7 @@ impl<'d> Container<'d> {
     pub fn spawn(&self, words: &[&str]) -> Result {
         self.nerdctl
             .run(&[&["exec", "--detach", &self.name], words].concat())?;
-        Ok(())
+        note_fifos(self.daemon.folder())
     }
 
     pub fn pause(&self) -> Result {

@@ -55,6 +55,21 @@ const OUTSIDE: [&str; 7] = [
     "/var/lib/containerd",
 ];
 
+/// nerdctl makes them below /run for a program that it does not wait for, and leaves them there.
+#[test]
+fn fifos_of_a_container_that_has_ended_go_with_the_daemon() -> Result {
+    let daemon = Daemon::start()?;
+    let container = Container::run(&daemon, BASE, &["sleep", "1000"])?;
+    container.spawn(&["sleep", "1000"])?;
+    container.stop()?;
+    let noted = fs::read_to_string(daemon.folder().join("fifos"))?;
+    assert_eq!(noted.is_empty(), !daemon.nerdctl()?.is_real);
+    drop(container);
+    drop(daemon);
+    assert!(noted.lines().all(|fifo| !Path::new(fifo).exists()));
+    Ok(())
+}
+
 #[test]
 fn a_daemon_with_pods_leaves_nothing_behind_and_touches_nothing_outside() -> Result {
     let outside = || OUTSIDE.map(|path| fs::metadata(path).and_then(|one| one.modified()).ok());
