@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use containerd_client::services::v1::{
     AddResourceRequest, CreateRequest, DeleteRequest, ListRequest, ListResourcesRequest, Resource,
     leases_client::LeasesClient,
@@ -17,7 +17,7 @@ use containerd_client::services::v1::{
 use prost_types::Timestamp;
 use tonic::transport::Channel;
 
-use super::Containerd;
+use super::{Containerd, absent_is_none};
 use crate::system::process::ProcessIdentity;
 
 /// How long a lease lives without being relayed, and how often it is.
@@ -153,27 +153,39 @@ impl Containerd {
         Ok(id)
     }
 
-    /// A new lease that owns all that the `held` ones own.
+    /// A new lease that owns all that the `held` ones own, of which the last is the newest.
     fn relay(&self, held: &[String], terms: Terms) -> Result<String> {
         let next = self.create_lease(terms)?;
-        let taken_over = held
-            .iter()
-            .try_for_each(|lease| self.take_over(lease, &next));
+        let taken_over = self.take_over_all(held, &next);
         if taken_over.is_err() {
             let _ = self.delete_lease(&next);
         }
         taken_over.map(|()| next)
     }
 
-    fn take_over(&self, lease: &str, next: &str) -> Result<()> {
+    /// One before the newest may have expired: what it owned the newest has taken over.
+    fn take_over_all(&self, held: &[String], next: &str) -> Result<()> {
+        for lease in held {
+            let is_there = self.take_over(lease, next)?;
+            let is_newest = Some(lease) == held.last();
+            ensure!(is_there || !is_newest, "lease {lease} has expired");
+        }
+        Ok(())
+    }
+
+    /// False where there is no such lease.
+    fn take_over(&self, lease: &str, next: &str) -> Result<bool> {
         let request = self.request(ListResourcesRequest {
             id: lease.to_owned(),
         });
-        let answer = self.call(self.leases().list_resources(request))?;
+        let answer = self.call(self.leases().list_resources(request));
+        let Some(answer) = absent_is_none(answer)? else {
+            return Ok(false);
+        };
         for resource in answer.resources {
             self.add_resource(next, resource)?;
         }
-        Ok(())
+        Ok(true)
     }
 
     fn add_resource(&self, lease: &str, resource: Resource) -> Result<()> {

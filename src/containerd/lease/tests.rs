@@ -21,6 +21,8 @@ const OFTEN_RELAYED: Terms = Terms {
     lifetime: Duration::from_secs(120),
     relay_period: Duration::from_secs(1),
 };
+/// A lease that nobody has.
+const LOST: &str = "lost";
 const MARGIN: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -103,9 +105,24 @@ fn a_relay_that_fails_leaves_the_leases_as_they_were() {
     let client = client(&daemon);
     let held = client.create_lease(QUICK).unwrap();
     let before = leases(&daemon);
-    let lost = ["nobody-has-this".to_owned(), held];
+    let lost = [held, LOST.to_owned()];
     client.relay(&lost, QUICK).expect_err("a lease of nobody");
     assert_eq!(leases(&daemon), before);
+}
+
+/// A relay that came late, after one that had failed.
+#[test]
+fn a_relay_takes_over_from_the_newest_lease_though_the_one_before_has_expired() {
+    let daemon = Daemon::start().unwrap();
+    let client = client(&daemon);
+    let newest = client.create_lease(OFTEN_RELAYED).unwrap();
+    client.set_lease(Some(newest.clone()));
+    let blob = make_things(&client);
+    let held = [LOST.to_owned(), newest.clone()];
+    let next = client.relay(&held, OFTEN_RELAYED).unwrap();
+    client.delete_lease(&newest).unwrap();
+    assert_eq!(leases(&daemon), [next.as_str()]);
+    assert_eq!(are_there(&client, &blob), [true, true]);
 }
 
 #[test]
