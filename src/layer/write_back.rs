@@ -58,7 +58,7 @@ mod tests {
     use std::os::fd::AsFd;
     use std::time::Duration;
 
-    use harness::{Disk, FileSystem, wait_until};
+    use harness::{Disk, FileSystem, skipped, wait_until};
 
     use super::*;
 
@@ -74,7 +74,7 @@ mod tests {
         }
         let file = File::open(disk.path().join(files[0].0)).unwrap();
         if cache::unwritten_pages(file.as_fd()).is_none() {
-            println!("not tried: the kernel does not tell what is written");
+            skipped("the kernel does not tell what is written");
             return None;
         }
         Some(disk)

@@ -139,7 +139,7 @@ mod tests {
     use std::fs::{self, File};
     use std::time::Duration;
 
-    use harness::{Disk, FileSystem, wait_until};
+    use harness::{Disk, FileSystem, skipped, wait_until};
 
     use super::*;
 
@@ -178,7 +178,7 @@ mod tests {
         let file = File::open(path).unwrap();
         let unwritten = || unwritten_pages(file.as_fd());
         let Some(all) = unwritten() else {
-            println!("not tried: the kernel does not tell what is written");
+            skipped("the kernel does not tell what is written");
             return;
         };
         let mut portions = Portions::default();

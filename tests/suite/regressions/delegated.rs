@@ -81,8 +81,9 @@ fn a_program_that_only_becomes_another_hears_our_signals() -> Result {
 fn what_outlives_the_real_nerdctl_is_not_waited_for() -> Result {
     let daemon = Daemon::start()?;
     let container = daemon.run(&["sleep", "1000"])?;
-    let script =
-        "setsid sleep 1000 </dev/null >/dev/null 2>&1 & echo $! >$folder/process; echo digest";
+    // Its words name the folder: it goes with that, should this test fail.
+    let script = "setsid sh -c 'while :; do sleep 1; done' $folder </dev/null >/dev/null 2>&1 &
+        echo $! >$folder/process; echo digest";
     let real = Scripted::new(&daemon, script)?;
     let freezeframe = real.before_us(&daemon)?;
     let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
