@@ -129,18 +129,22 @@ impl<'tree> Clone<'tree> {
 
     fn pass_over(&mut self, processes: &Processes, leaves_hot: bool) -> Result<Pass> {
         // Direct I/O may be in flight of a file that is closed by the time of the copy, or that was opened since.
-        self.writers.look(&processes()?);
+        self.writers.look(&processes()?)?;
         self.update(&|| Ok(signals::check()?))?;
-        self.writers.look(&processes()?);
-        self.copy(leaves_hot)
+        self.copy_updated(&processes()?, leaves_hot)
     }
 
     /// Copies `scan`, the first one, which is of the source and was made just now. `processes` are those that run by now.
     pub fn copy_scanned(&mut self, scan: Scan, processes: &[u32]) -> Result<Pass> {
-        self.writers.look(processes);
         self.ledger = Ledger::of(&scan);
         self.scan = scan;
-        self.copy(false)
+        self.copy_updated(processes, false)
+    }
+
+    fn copy_updated(&mut self, processes: &[u32], leaves_hot: bool) -> Result<Pass> {
+        self.settling.since = Moment::stamped_now();
+        self.writers.look(processes)?;
+        self.copy(leaves_hot)
     }
 
     /// Whether the source still looks as it did at the last scan.
@@ -170,7 +174,6 @@ impl<'tree> Clone<'tree> {
         self.begin_reading();
         let is_left = |index| leaves_hot && self.ledger.is_hot(&self.scan, index);
         let work = Work::of(&self.scan, &self.ledger, &HashSet::new(), is_left);
-        self.settling.since = Moment::stamped_now();
         self.sync(&work)?;
         let directories = self.read_directories(&work)?;
         self.rearrange(&work, &directories)?;

@@ -41,28 +41,27 @@ impl Clone<'_> {
     }
 
     /// Reads what is not settled, writing nothing into the clone; the container does not run meanwhile.
-    pub fn read_delta(&mut self, processes: &[u32], check: &Check) -> Result<Delta> {
-        let mut delta = self.read_delta_once(processes, check)?;
+    pub fn read_delta(&mut self, check: &Check) -> Result<Delta> {
+        let mut delta = self.read_delta_once(check)?;
         for _ in 1..STABILITY_TRIES {
             if delta.unstable == 0 {
                 break;
             }
-            delta = self.read_delta_once(processes, check)?;
+            delta = self.read_delta_once(check)?;
         }
         Ok(delta)
     }
 
     /// How long it takes to read a delta; what is read is not used.
-    pub fn rehearse(&mut self, processes: &[u32]) -> Result<Duration> {
+    pub fn rehearse(&mut self) -> Result<Duration> {
         let began = Instant::now();
-        self.read_delta_once(processes, &|| Ok(signals::check()?))?;
+        self.read_delta_once(&|| Ok(signals::check()?))?;
         Ok(began.elapsed())
     }
 
-    fn read_delta_once(&mut self, processes: &[u32], check: &Check) -> Result<Delta> {
+    fn read_delta_once(&mut self, check: &Check) -> Result<Delta> {
         self.update(check)?;
         self.begin_reading();
-        self.writers.look(processes);
         let work = Work::of(&self.scan, &self.ledger, &self.doubted(), |_| false);
         let mut entries = Vec::new();
         let mut unstable = 0;
@@ -80,6 +79,8 @@ impl Clone<'_> {
         }
         let links = work.links.iter();
         entries.extend(links.map(|&(index, first)| (0, ReadEntry::link(index, first))));
+        // However long it has taken since the last entry, if there was one.
+        check()?;
         let readers = || self.workers.iter().map(|worker| &worker.reader);
         Ok(Delta {
             work,

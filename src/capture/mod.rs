@@ -126,7 +126,7 @@ impl Capture<'_> {
         let source = Tree::open(self.upper)
             .with_context(|| format!("opening the upper directory {}", self.upper.display()))?;
         let mut writers = Writers::default();
-        writers.look(&self.processes()?);
+        writers.look(&self.processes()?)?;
         let grain = probe_grain(&self.prepared.work)?;
         let check: &Check = &|| Ok(signals::check()?);
         // Without a grain no change time vouches for a directory's names.
@@ -201,7 +201,7 @@ impl Capture<'_> {
         let Some(most) = self.max_pause else {
             return Ok(true);
         };
-        let expected = clone.rehearse(&self.processes()?)?;
+        let expected = clone.rehearse()?;
         tally.needed = Some(tally.needed.map_or(expected, |needed| needed.min(expected)));
         Ok(expected <= most)
     }
@@ -223,7 +223,7 @@ impl Capture<'_> {
 
     /// Reads the delta of a container that does not run; `None` where it has begun to, if only in between.
     fn read_quiet(&self, clone: &mut Clone, before: Task) -> Result<Option<Delta>> {
-        let delta = clone.read_delta(&self.processes()?, &|| Ok(signals::check()?))?;
+        let delta = clone.read_delta(&|| Ok(signals::check()?))?;
         clone.bytes += delta.bytes;
         let stayed = matches!(self.standing()?, Standing::Quiet(after) if after == before);
         Ok((stayed && clone.still_holds()?).then_some(delta))
@@ -247,7 +247,7 @@ impl Capture<'_> {
             }
             Ok(Attempt::Frozen(frozen)) => frozen,
         };
-        let delta = read_frozen(clone, freezer, &frozen);
+        let delta = read_frozen(clone, &frozen);
         let was_held = frozen.holds();
         tally.frozen += frozen.thaw()?;
         match delta {
@@ -304,14 +304,14 @@ impl std::fmt::Display for TooLong {
 
 impl std::error::Error for TooLong {}
 
-fn read_frozen(clone: &mut Clone, freezer: &Freezer, frozen: &Frozen) -> Result<Delta> {
+fn read_frozen(clone: &mut Clone, frozen: &Frozen) -> Result<Delta> {
     let deadline = frozen.deadline();
     let check = move || {
         signals::check()?;
         ensure!(Instant::now() < deadline, TooLong);
         Ok(())
     };
-    clone.read_delta(&freezer.processes()?, &check)
+    clone.read_delta(&check)
 }
 
 fn finish(clone: Clone, tally: &Tally) -> Result<Captured> {

@@ -4,46 +4,66 @@
 //! for by neither syncfs nor `SEEK_DATA`. Such files count as changed. They are known by the last component of their
 //! path (a bind mount inside the container shows another path to them) and by inode number (hard links have other
 //! names); both may catch a file too many, which costs a copy and no more.
+//!
+//! They are looked for before and after each scan of a running container, and not under the freeze: what is begun after the
+//! second look moves the change time away from what was scanned (`worker::Settling`).
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use anyhow::Result;
 use nix::libc;
 
 use super::signature::{Kind, Signature};
 use crate::system::mounts::unescape;
+use crate::system::process::share_descriptors;
+use crate::system::signals;
 
 /// The files that processes hold in such a way.
 #[derive(Default)]
 pub struct Writers {
     names: HashSet<Box<[u8]>>,
     inodes: HashSet<u64>,
+    /// Not all could be seen: any file may be held.
+    is_blind: bool,
 }
 
 impl Writers {
     /// Adds what the processes hold now. A process that ends meanwhile holds nothing any more.
-    pub fn look(&mut self, processes: &[u32]) {
+    ///
+    /// # Errors
+    /// A signal asks the commit to stop.
+    pub fn look(&mut self, processes: &[u32]) -> Result<()> {
         for process in processes {
-            self.look_at_mappings(*process);
-            self.look_at_descriptors(*process);
+            let threads = self.entries(&PathBuf::from(format!("/proc/{process}/task")));
+            self.look_at_mappings(&threads);
+            self.look_at_descriptors(&threads)?;
         }
+        Ok(())
     }
 
     pub fn is_empty(&self) -> bool {
-        self.names.is_empty() && self.inodes.is_empty()
+        self.names.is_empty() && self.inodes.is_empty() && !self.is_blind
     }
 
     pub fn hold(&self, signature: &Signature, name: &[u8]) -> bool {
         signature.kind == Kind::File
-            && (self.inodes.contains(&signature.inode) || self.names.contains(name))
+            && (self.is_blind
+                || self.inodes.contains(&signature.inode)
+                || self.names.contains(name))
     }
 
-    fn look_at_mappings(&mut self, process: u32) {
-        if let Ok(maps) = fs::read(format!("/proc/{process}/maps")) {
-            self.add_mappings(&maps);
+    /// Threads have their mappings in common; one that has ended shows none, though it be the first.
+    fn look_at_mappings(&mut self, threads: &[PathBuf]) {
+        for thread in threads {
+            let maps = fs::read(thread.join("maps"));
+            if let Some(maps) = self.unless_gone(maps).filter(|maps| !maps.is_empty()) {
+                return self.add_mappings(&maps);
+            }
         }
     }
 
@@ -67,24 +87,59 @@ impl Writers {
         }
     }
 
-    fn look_at_descriptors(&mut self, process: u32) {
-        let Ok(descriptors) = fs::read_dir(format!("/proc/{process}/fdinfo")) else {
-            return;
-        };
-        for descriptor in descriptors.flatten() {
-            let Ok(information) = fs::read_to_string(descriptor.path()) else {
+    /// Threads have their descriptors in common as well, unless one has parted from the others (`unshare(2)`).
+    fn look_at_descriptors(&mut self, threads: &[PathBuf]) -> Result<()> {
+        let mut seen: Vec<u32> = Vec::new();
+        for thread in threads {
+            signals::check()?;
+            let name = thread.file_name().and_then(OsStr::to_str);
+            let Some(number) = name.and_then(|name| name.parse().ok()) else {
                 continue;
             };
-            if !is_direct_and_writable(&information) {
+            if seen.iter().any(|other| share_descriptors(number, *other)) {
                 continue;
             }
-            // The kernel tells it since 5.14; asking the file itself could wait for a process that is frozen.
-            self.inodes.extend(inode(&information));
-            let link = format!("/proc/{process}/fd/{}", descriptor.file_name().display());
-            if let Ok(target) = fs::read_link(&link) {
-                self.add_name(&target);
+            seen.push(number);
+            for descriptor in self.entries(&thread.join("fd")) {
+                signals::check()?;
+                self.look_at_descriptor(thread, &descriptor);
             }
         }
+        Ok(())
+    }
+
+    /// Sockets, pipes and the like have no path. Of an epoll what `fdinfo` says could keep us waiting for good, as its mutex
+    /// is taken for it.
+    fn look_at_descriptor(&mut self, thread: &Path, link: &Path) {
+        let target = self.unless_gone(fs::read_link(link));
+        let (Some(target), Some(number)) = (target, link.file_name()) else {
+            return;
+        };
+        if !target.has_root() {
+            return;
+        }
+        let information = fs::read_to_string(thread.join("fdinfo").join(number));
+        let information = self.unless_gone(information).unwrap_or_default();
+        if is_direct_and_writable(&information) {
+            // The kernel tells it since 5.14.
+            self.inodes.extend(inode(&information));
+            self.add_name(&target);
+        }
+    }
+
+    fn entries(&mut self, directory: &Path) -> Vec<PathBuf> {
+        let entries = fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        let entries = self.unless_gone(entries).unwrap_or_default();
+        entries.into_iter().map(|entry| entry.path()).collect()
+    }
+
+    /// What was found, unless its process has ended or has closed it.
+    fn unless_gone<T>(&mut self, found: io::Result<T>) -> Option<T> {
+        if let Err(error) = &found {
+            let is_gone = matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH));
+            self.is_blind |= !is_gone;
+        }
+        found.ok()
     }
 
     fn add_name(&mut self, path: &Path) {
@@ -115,8 +170,33 @@ pub fn is_direct_and_writable(information: &str) -> bool {
 }
 
 #[cfg(test)]
+impl Writers {
+    pub fn blind() -> Self {
+        Self {
+            is_blind: true,
+            ..Self::default()
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_has_ended_holds_nothing_and_who_cannot_be_seen_may_hold_all() {
+        for (error, is_blind) in [
+            (libc::ENOENT, false),
+            (libc::ESRCH, false),
+            (libc::EACCES, true),
+            (libc::EMFILE, true),
+        ] {
+            let mut writers = Writers::default();
+            let error = io::Error::from_raw_os_error(error);
+            assert!(writers.unless_gone::<()>(Err(error)).is_none());
+            assert_eq!(writers.is_empty(), !is_blind);
+        }
+    }
 
     fn names(maps: &[u8]) -> Vec<String> {
         let mut writers = Writers::default();

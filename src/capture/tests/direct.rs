@@ -5,12 +5,11 @@
 //! checks nothing. btrfs writes with threads of its own, which the throttle does not reach.
 
 use std::fs::{self, File};
-use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use harness::{Disk, FileSystem, wait_until};
+use harness::{Disk, FileSystem, skipped, wait_until};
 use nix::libc;
 use nix::unistd::gettid;
 
@@ -31,8 +30,7 @@ fn direct_io_that_is_under_way_at_the_scan_and_lands_after_the_copy_is_in_the_cl
         .join("blkio.throttle.write_bps_device")
         .exists()
     {
-        let line = "SKIPPED, NOTHING CHECKED: no disk can be throttled on this machine\n";
-        std::io::stderr().write_all(line.as_bytes()).unwrap();
+        skipped("no disk can be throttled on this machine");
         return;
     }
     for file_system in [
@@ -50,8 +48,8 @@ fn direct_io_that_is_under_way_at_the_scan_and_lands_after_the_copy_is_in_the_cl
         let throttle = Throttle::on(&disk);
         let write = throttle.within(|| AsynchronousWrite::submit(&file, LENGTH, b'n').unwrap());
         place.let_it_grow_old("direct");
-        let (source, own) = (place.tree(), [std::process::id()]);
-        let (mut clone, scan) = place.begin(&source, &own);
+        let source = place.tree();
+        let (mut clone, scan) = place.begin(&source, &[std::process::id()]);
         clone.copy_scanned(scan, &[]).unwrap();
         assert!(
             !write.is_done_within(0).unwrap(),
@@ -59,7 +57,7 @@ fn direct_io_that_is_under_way_at_the_scan_and_lands_after_the_copy_is_in_the_cl
         );
         drop(throttle);
         assert!(write.is_done_within(PATIENCE).unwrap());
-        place.finish(clone, &own);
+        place.finish(clone);
     }
 }
 
@@ -71,12 +69,10 @@ struct Throttle {
 
 impl Throttle {
     fn on(disk: &Disk) -> Self {
+        let device = device_of(disk);
         let cgroup = PathBuf::from(CONTROLLER).join(format!("freezeframe-test-{}", unique_name()));
         fs::create_dir(&cgroup).unwrap();
-        let throttle = Self {
-            cgroup,
-            device: device_of(disk),
-        };
+        let throttle = Self { cgroup, device };
         throttle.set(SLOW);
         throttle
     }

@@ -71,7 +71,7 @@ fn a_file_with_a_stamp_of_the_future_counts_as_changed() {
         scan.stamp("future", stamp);
         clone.copy_scanned(scan, &[]).unwrap();
         assert!(clone.is_settled("past") && !clone.is_settled("future"));
-        place.finish(clone, &[]);
+        place.finish(clone);
     }
 }
 

@@ -52,7 +52,7 @@ fn a_write_that_is_under_way_at_the_scan_is_waited_for_without_a_pause() {
 }
 
 fn expect_empty_delta(place: &Place, clone: Clone) {
-    let read = place.finish(clone, &[]);
+    let read = place.finish(clone);
     assert_eq!(read.any(), 0, "nothing changed since the copy");
 }
 

@@ -69,7 +69,7 @@ fn a_store_to_a_page_that_was_dirty_at_a_later_scan_is_in_the_clone() {
             place.let_it_grow_old(later);
             assert!(clone.pass(NOBODY).unwrap().changed > 0);
             mapping.store(0, b"three");
-            place.finish(clone, &[]);
+            place.finish(clone);
         }
     }
 }
@@ -122,7 +122,7 @@ fn a_store_on_tmpfs_is_in_the_clone_as_signatures_are_not_trusted_there() {
     clone.distrust();
     clone.copy_scanned(scan, &[]).unwrap();
     mapping.store(0, b"two");
-    let read = place.finish(clone, &[]);
+    let read = place.finish(clone);
     assert!(
         read.copied <= 4096,
         "all but one page is as it was: {read:?}"
@@ -144,7 +144,7 @@ fn a_store_on_tmpfs_to_a_file_that_moved_with_its_directory_is_in_the_clone() {
     clone.copy_scanned(scan, &[]).unwrap();
     mapping.store(0, b"two");
     fs::rename(place.path("old"), place.path("new")).unwrap();
-    place.finish(clone, &[]);
+    place.finish(clone);
 }
 
 fn map(place: &Place, name: &str) -> SharedMapping {

@@ -40,7 +40,7 @@ fn a_file_that_changes_while_it_is_read_under_the_freeze_is_read_again() {
         let place = place(&disk);
         let source = place.tree();
         let mut clone = place.begin_copied(&source);
-        let delta = clone.read_delta(&[], &appending(&place, 2)).unwrap();
+        let delta = clone.read_delta(&appending(&place, 2)).unwrap();
         assert_eq!(delta.unstable, 0, "it held still in the end");
         clone.apply(delta).unwrap();
         place.complete(clone);
@@ -54,7 +54,7 @@ fn a_file_that_never_holds_still_under_the_freeze_is_told_of_and_is_something_th
         let place = place(&disk);
         let source = place.tree();
         let mut clone = place.begin_copied(&source);
-        let delta = clone.read_delta(&[], &appending(&place, u32::MAX)).unwrap();
+        let delta = clone.read_delta(&appending(&place, u32::MAX)).unwrap();
         assert_eq!(delta.unstable, 1);
         clone.apply(delta).unwrap();
         clone.complete().unwrap();

@@ -97,7 +97,7 @@ impl Place {
     /// Until the first scan. `processes` are those of the container.
     pub fn begin<'tree>(&self, source: &'tree Tree, processes: &[u32]) -> (Clone<'tree>, Scan) {
         let mut writers = Writers::default();
-        writers.look(processes);
+        writers.look(processes).unwrap();
         let scan = Scan::of_changing(source, Some(self.grain), &|| Ok(())).unwrap();
         let (upper, staging) = (self.folder.join("clone"), self.folder.join("staging"));
         let clone = Clone::new(source, &upper, &staging, writers, content_size(&scan));
@@ -112,8 +112,8 @@ impl Place {
     }
 
     /// From the delta on, and compares.
-    pub fn finish(&self, mut clone: Clone, processes: &[u32]) -> Read {
-        let delta = clone.read_delta(processes, &|| Ok(())).unwrap();
+    pub fn finish(&self, mut clone: Clone) -> Read {
+        let delta = clone.read_delta(&|| Ok(())).unwrap();
         assert_eq!(delta.unstable, 0);
         let read = Read {
             copied: delta.bytes,
@@ -146,7 +146,7 @@ impl Place {
         scanned(&self.source());
         clone.copy_scanned(scan, &[]).unwrap();
         copied(&self.source());
-        self.finish(clone, &[])
+        self.finish(clone)
     }
 
     /// Bytes on disk.

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::os::fd::AsFd;
 
-use harness::FileSystem;
+use harness::{FileSystem, skipped};
 
 use super::place::{NOBODY, Place, disk};
 use crate::capture::changes_little;
@@ -31,9 +31,9 @@ fn is_written_back(expected: u64, small: u64, others: usize) -> Option<bool> {
     assert_eq!(clone.pass(NOBODY).unwrap().changed, others);
     let copy = File::open(place.replica().join("large")).unwrap();
     let unwritten = cache::unwritten_pages(copy.as_fd());
-    place.finish(clone, &[]);
+    place.finish(clone);
     if unwritten.is_none() {
-        println!("not tried: the kernel does not tell what is written");
+        skipped("the kernel does not tell what is written");
     }
     unwritten.map(|pages| pages == 0)
 }

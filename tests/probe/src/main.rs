@@ -4,11 +4,13 @@
 //! writes files that keep a law at every instant (`write-law`, checked on any tree
 //! by `check-law`), makes load (`churn`, `append-logs`, `big`, `spin`) and files to
 //! measure with (`files`), changes things one step after the other (`overwrite`,
-//! `relink`), and makes trees that nobody likes to walk (`swap`, `deep`, `names`).
+//! `relink`), holds a file in a way that is hard to see (`hold`), and makes trees that
+//! nobody likes to walk (`swap`, `deep`, `names`).
 //! Linked statically, as the image has no C library.
 
 mod files;
 mod heartbeat;
+mod hold;
 mod hostile;
 mod law;
 mod load;
@@ -30,6 +32,7 @@ const USAGE: &str = "usage: probe heartbeat FILE
        probe big FILE MIB
        probe overwrite FILE MIB
        probe relink DIR COUNT
+       probe hold FILE
        probe swap DIR
        probe deep DIR LEVELS
        probe names DIR COUNT";
@@ -62,6 +65,7 @@ fn run(words: &[&str]) -> io::Result<()> {
         ["big", file, mib] => load::big(Path::new(file), number(mib)?),
         ["overwrite", file, mib] => steps::overwrite(Path::new(file), number(mib)?),
         ["relink", directory, count] => steps::relink(Path::new(directory), number(count)?),
+        ["hold", file] => hold::hold(Path::new(file)),
         ["swap", directory] => hostile::swap(Path::new(directory)),
         ["deep", directory, levels] => hostile::deep(Path::new(directory), number(levels)?),
         ["names", directory, count] => hostile::names(Path::new(directory), number(count)?),

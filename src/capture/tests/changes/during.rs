@@ -77,7 +77,7 @@ fn what_is_in_a_directory_whose_parent_is_away_while_it_is_looked_at_is_in_the_c
         let updated = clone.update(&at_piece(LAST_PIECE, move || Ok(fs::rename(&from, &to)?)));
         updated.unwrap();
         fs::rename(&away, &top).unwrap();
-        place.finish(clone, &[]);
+        place.finish(clone);
     });
 }
 
@@ -96,7 +96,7 @@ fn what_is_in_a_directory_that_takes_the_place_of_one_that_was_away_is_in_the_cl
         fs::rename(&top, other.with_extension("old")).unwrap();
         let put = at_piece(LAST_PIECE, move || Ok(fs::rename(&other, &top)?));
         clone.update(&put).unwrap();
-        place.finish(clone, &[]);
+        place.finish(clone);
     });
 }
 
@@ -118,7 +118,7 @@ fn what_a_scan_has_seen_that_came_to_no_end_is_in_the_clone() {
         // All has been looked at when names are listed.
         let ended = clone.update(&at_piece(LAST_PIECE + 1, || bail!("too long")));
         assert_eq!(ended.unwrap_err().to_string(), "too long");
-        place.finish(clone, &[]);
+        place.finish(clone);
     });
 }
 
@@ -159,7 +159,7 @@ fn a_file_that_is_written_all_through_its_own_copy_is_in_the_clone() {
             is_copied.store(true, Ordering::Relaxed);
             copied.unwrap();
         });
-        place.finish(clone, &[]);
+        place.finish(clone);
     });
 }
 

@@ -80,7 +80,7 @@ fn changes_in_every_pass_are_in_the_clone() {
             clone.pass(NOBODY).unwrap();
         }
         step(&place.source(), BACK);
-        place.finish(clone, &[]);
+        place.finish(clone);
     });
 }
 

@@ -50,7 +50,7 @@ fn names_in_one_directory_are_cloned(file_system: FileSystem, count: usize) {
     clone.copy_scanned(first, &[]).unwrap();
     fs::remove_file(folder.join("first")).unwrap();
     fs::write(folder.join("7"), "seven").unwrap();
-    let delta = clone.read_delta(&[], &|| Ok(())).unwrap();
+    let delta = clone.read_delta(&|| Ok(())).unwrap();
     assert_eq!(delta.bytes, 5, "of the one that changed");
     clone.apply(delta).unwrap();
     clone.complete().unwrap();

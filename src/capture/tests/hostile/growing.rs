@@ -48,12 +48,12 @@ fn a_file_that_grows_for_ever_is_read_to_where_it_was_scanned() {
                 .sum();
             clone.copy_scanned(scan, &[]).unwrap();
             assert!(clone.bytes <= scanned, "{} of {scanned}", clone.bytes);
-            let delta = clone.read_delta(&[], &|| Ok(())).unwrap();
+            let delta = clone.read_delta(&|| Ok(())).unwrap();
             // Whole or not, the next one is.
             clone.apply(delta).unwrap();
             clone
         });
-        place.finish(clone, &[]);
+        place.finish(clone);
     }
 }
 
@@ -87,7 +87,7 @@ fn a_sparse_file_of_huge_apparent_size_takes_what_its_data_take() {
         let source = place.tree();
         let mut clone = place.begin_copied(&source);
         file.write_all_at(b"more", size / 4).unwrap();
-        let delta = clone.read_delta(&[], &|| Ok(())).unwrap();
+        let delta = clone.read_delta(&|| Ok(())).unwrap();
         assert!(
             clone.bytes + delta.bytes < SMALL,
             "{} {}",

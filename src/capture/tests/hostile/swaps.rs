@@ -122,7 +122,7 @@ fn capture_while(place: &Place, swap: impl Fn(usize) + Sync) {
         .unwrap();
         clone
     });
-    place.finish(clone, &[]);
+    place.finish(clone);
 }
 
 fn exchange(one: &Path, other: &Path) {

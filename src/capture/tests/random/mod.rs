@@ -97,7 +97,7 @@ fn between_the_stages(place: &Place, mut random: Random) {
         clone.pass(NOBODY).unwrap();
     }
     change(&at, &mut random, 8);
-    place.finish(clone, &[]);
+    place.finish(clone);
 }
 
 fn during_the_stages(place: &Place, mut random: Random) {
@@ -117,7 +117,7 @@ fn during_the_stages(place: &Place, mut random: Random) {
         clone.pass(NOBODY).unwrap();
         clone
     });
-    place.finish(clone, &[]);
+    place.finish(clone);
 }
 
 /// Ends the changes, should the stages panic.
