@@ -49,7 +49,7 @@ pub fn between(
     })?;
     Ok(Difference {
         data: joined(found.into_iter().flatten()),
-        holes: without(&file::data_of(copy, size)?, data),
+        holes: without(&file::data_of(copy, size, check)?, data),
     })
 }
 

@@ -25,7 +25,8 @@ use crate::system::tree::{self, Tree};
 
 /// Larger files are staged, so that a few of them do not use the memory up.
 const LARGEST_IN_MEMORY: u64 = 16 << 20;
-/// Sharing waits until all of a file is on disk. With more than this to be written, in pages, comparing is sooner done.
+/// Sharing waits until all of a file is on disk, and asks nobody meanwhile. With more than this to be written, in pages,
+/// comparing or copying is sooner done.
 const MOST_UNWRITTEN: u64 = 4096;
 /// A file that has so much of its own writing as a whiteout is none.
 const WHITEOUT_ATTRIBUTE: &str = "trusted.overlay.whiteout";
@@ -236,7 +237,7 @@ impl<'tree> Reader<'tree> {
             return Ok(Material::Whiteout);
         }
         let capability = file::attribute(file, CAPABILITY_ATTRIBUTE)?;
-        let data = file::segments(file, size)?;
+        let data = file::segments(file, size, check)?;
         let content = match copy {
             Some(copy) => self.against(file, copy.as_fd(), &data, size, check)?,
             None if length(&data) <= self.memory.room().min(LARGEST_IN_MEMORY) => {
@@ -262,9 +263,7 @@ impl<'tree> Reader<'tree> {
         size: u64,
         check: &Check,
     ) -> Result<Content> {
-        let is_written = cache::unwritten_pages(file).is_none_or(|pages| pages < MOST_UNWRITTEN);
         if size > LARGEST_IN_MEMORY
-            && is_written
             && let Some(shared) = self.share(file)?
         {
             return Ok(Content::Staged(shared));
@@ -308,7 +307,8 @@ impl<'tree> Reader<'tree> {
 
     /// A file with the same content, where the file system can share it.
     fn share(&mut self, file: BorrowedFd<'_>) -> Result<Option<StagedFile>> {
-        if !self.can_share {
+        let must_wait = cache::unwritten_pages(file).is_some_and(|pages| pages >= MOST_UNWRITTEN);
+        if !self.can_share || must_wait {
             return Ok(None);
         }
         let (target, staged) = self.staging.create()?;

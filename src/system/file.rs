@@ -14,6 +14,8 @@ use rustix::io::Errno;
 
 /// So that a long copy can be stopped.
 const PIECE: u64 = 16 << 20;
+/// So that a file of many pieces can be left: so many take milliseconds to find.
+const SEGMENTS_AT_ONCE: usize = 1024;
 /// Most values are shorter.
 const SHORT_ATTRIBUTE: usize = 256;
 /// Larger than any attribute value the kernel takes (`XATTR_SIZE_MAX`, linux/limits.h).
@@ -26,27 +28,38 @@ pub struct Segment {
     pub length: u64,
 }
 
-/// The data of the first `size` bytes of `file`, once a write that is under way has ended.
-pub fn segments(file: BorrowedFd<'_>, size: u64) -> io::Result<Vec<Segment>> {
+/// The data of the first `size` bytes of `file`, once a write that is under way has ended; `check` is asked meanwhile.
+pub fn segments<E: From<io::Error>>(
+    file: BorrowedFd<'_>,
+    size: u64,
+    check: &dyn Fn() -> Result<(), E>,
+) -> Result<Vec<Segment>, E> {
     read_at(file, &mut [0], 0)?;
-    data_of(file, size)
+    data_of(file, size, check)
 }
 
 /// The data of the first `size` bytes of `file`, to which nobody writes.
-pub fn data_of(file: BorrowedFd<'_>, size: u64) -> io::Result<Vec<Segment>> {
+pub fn data_of<E: From<io::Error>>(
+    file: BorrowedFd<'_>,
+    size: u64,
+    check: &dyn Fn() -> Result<(), E>,
+) -> Result<Vec<Segment>, E> {
     let mut segments = Vec::new();
     let mut position = 0;
     while position < size {
+        if segments.len() % SEGMENTS_AT_ONCE == 0 {
+            check()?;
+        }
         let offset = match rustix::fs::seek(file, SeekFrom::Data(position)) {
             Ok(offset) if offset < size => offset,
             Ok(_) | Err(Errno::NXIO) => break,
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(io::Error::from(error).into()),
         };
         let end = match rustix::fs::seek(file, SeekFrom::Hole(offset)) {
             Ok(end) => end.min(size),
             // Truncated since; what is left is read and found short.
             Err(Errno::NXIO) => size,
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(io::Error::from(error).into()),
         };
         segments.push(Segment {
             offset,

@@ -2,14 +2,17 @@
 //! changed only what differs is read.
 
 use std::fs::{self, File};
+use std::io::Write;
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
-use harness::FileSystem;
+use harness::{Disk, FileSystem};
 use rustix::fs::{FallocateFlags, XattrFlags, fallocate, setxattr};
 
 use super::PROVEN;
 use super::place::{Place, Read, disk};
 use crate::capture::material::CAPABILITY_ATTRIBUTE;
+use crate::system::cache;
 
 const MEGABYTE: usize = 1 << 20;
 /// Larger than what goes through memory as a whole.
@@ -207,11 +210,28 @@ fn a_directory_that_is_moved_takes_its_files_along_unread() {
 
 /// As sharing takes all at once, nothing of it is held in memory.
 #[test]
-fn a_new_large_file_is_shared_where_the_file_system_can() {
-    for (file_system, copied) in [(FileSystem::Xfs, 0), (FileSystem::Btrfs, 0)] {
+fn a_new_large_file_is_shared_where_the_file_system_can_once_it_is_on_disk() {
+    for file_system in [FileSystem::Xfs, FileSystem::Btrfs] {
         let disk = disk(file_system);
-        let place = Place::on(&disk);
-        let write = || fs::write(place.path("file"), content(LARGE)).unwrap();
-        assert_eq!(place.capture(|_| {}, |_| write()).copied, copied);
+        let has_cachestat = tells_what_is_written(&disk);
+        for (is_on_disk, copied) in [(true, 0), (false, LARGE)] {
+            let place = Place::on(&disk);
+            let write = || {
+                let mut file = File::create(place.path("file")).unwrap();
+                file.write_all(&content(LARGE)).unwrap();
+                if is_on_disk {
+                    file.sync_all().unwrap();
+                }
+            };
+            let read = place.capture(|_| {}, |_| write());
+            if is_on_disk || has_cachestat {
+                assert_eq!(read.copied, copied as u64);
+            }
+        }
     }
+}
+
+fn tells_what_is_written(disk: &Disk) -> bool {
+    let root = File::open(disk.path()).unwrap();
+    cache::unwritten_pages(root.as_fd()).is_some()
 }
