@@ -15,6 +15,10 @@ const MOST_RESERVED: u64 = 1 << 30;
 pub fn check(upper: &Path, size: u64, reserve: Reserve) -> Result<()> {
     let stat = statvfs(upper)
         .with_context(|| format!("asking for the free space of {}", upper.display()))?;
+    if stat.blocks() == 0 {
+        // A file system in memory without a limit tells no size (tmpfs(5), `size`).
+        return Ok(());
+    }
     let block = stat.fragment_size();
     let free = stat.blocks_available() * block;
     let reserve = bytes(reserve, stat.blocks() * block);
