@@ -12,7 +12,7 @@ const HEALTHCHECK_LABEL: &str = "nerdctl/healthcheck";
 
 /// `properties` are those of the changes, their variables replaced.
 pub fn apply(settings: &mut Object, changes: &Changes, properties: &[Property<String>]) {
-    let base_healthcheck = object(settings, "Healthcheck");
+    let base_healthcheck = healthcheck(settings);
     for property in properties {
         apply_property(settings, property, &base_healthcheck);
     }
@@ -80,6 +80,17 @@ fn set(settings: &mut Object, name: &str, value: &str) {
 fn object(settings: &Object, name: &str) -> Object {
     let known = settings.get(name).and_then(Value::as_object);
     known.cloned().unwrap_or_default()
+}
+
+/// The health check in force, as far as there is one; in the label it has the same fields (nerdctl, pkg/healthcheck).
+fn healthcheck(settings: &Object) -> Object {
+    let own = object(settings, "Healthcheck");
+    if !own.is_empty() {
+        return own;
+    }
+    let label = object(settings, "Labels").remove(HEALTHCHECK_LABEL);
+    let text = label.as_ref().and_then(Value::as_str).unwrap_or_default();
+    serde_json::from_str(text).unwrap_or_default()
 }
 
 fn array(settings: &Object, name: &str) -> Vec<Value> {

@@ -77,6 +77,15 @@ fn a_health_check_that_stock_has_put_into_a_label_is_replaced() {
 }
 
 #[test]
+fn what_a_health_check_does_not_say_stays_that_of_the_label() {
+    let label = r#"{"Test": ["CMD", "old"], "Interval": 5, "Retries": 2}"#;
+    let base = json!({"Labels": {HEALTHCHECK_LABEL: label}});
+    let expected = json!({"Test": ["CMD", "new"], "Interval": 5, "Retries": 4});
+    let changed = set(&base, &["HEALTHCHECK --retries=4 CMD [\"new\"]"]);
+    assert_eq!(changed["Healthcheck"], expected);
+}
+
+#[test]
 fn settings_of_another_kind_than_they_should_be_are_replaced() {
     let base = json!({"Env": "x", "Labels": null, "ExposedPorts": [], "OnBuild": {}, "Shell": 1, "WorkingDir": 2});
     let changes = [
