@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, ensure};
 
 use crate::arguments::CommitArguments;
 use crate::capture::lower::Lower;
-use crate::capture::{Capture, Captured, unchanged};
+use crate::capture::material::MergedOnly;
+use crate::capture::{Capture, Captured, Tally, unchanged};
 use crate::containerd::{Containerd, Lease, OverlayMount};
 use crate::freeze::Freezer;
 use crate::image::{Image, Parts};
@@ -43,14 +44,14 @@ impl DirectCommit<'_> {
             reserve,
             max_pause,
         } = *self;
-        log::warnings(&arguments.changes.warnings);
         let locks = stages.time("lock", || Locks::acquire(subject, plan))?;
         let lease = stages.time("lease", || Lease::acquire(containerd))?;
         signals::allow_stops()?;
         containerd.lease_content(&plan.base.manifest_digest)?;
         let key = format!("freezeframe-{}", unique_name());
         let prepared = stages.time("prepare", || self.prepare(&key))?;
-        let captured = Capture {
+        let mut tally = Tally::default();
+        let capture = Capture {
             containerd,
             subject,
             upper: &plan.upper,
@@ -60,10 +61,18 @@ impl DirectCommit<'_> {
             max_pause,
             reserve,
             freezer: &|pid| Freezer::of_container(containerd, subject, pid),
-        }
-        .run(stages)?;
+        };
+        let captured = capture.run(stages, &mut tally);
         drop(locks);
-        report_capture(report, &captured);
+        if captured.as_ref().is_err_and(Error::is::<MergedOnly>) {
+            // The real nerdctl freezes and warns, if anybody.
+            return captured.map(drop);
+        }
+        report_freezes(report, &tally);
+        log::warnings(&arguments.changes.warnings);
+        let captured = captured?;
+        report.bytes_cloned = Some(captured.bytes_cloned);
+        log::warnings(&captured.warnings);
         stages.time("compare", || {
             yielding(|| leave_unchanged_out(&captured, &prepared))
         })?;
@@ -111,12 +120,10 @@ fn leave_unchanged_out(captured: &Captured, prepared: &OverlayMount) -> Result<(
     unchanged::leave_out(&captured.tree, &Lower::open(&prepared.lower)?)
 }
 
-fn report_capture(report: &mut Report, captured: &Captured) {
-    report.bytes_cloned = Some(captured.bytes_cloned);
-    report.bytes_copied_frozen = Some(captured.bytes_copied_frozen);
-    report.bytes_compared_frozen = Some(captured.bytes_compared_frozen);
-    report.frozen_ms = Some(milliseconds(captured.frozen));
-    log::warnings(&captured.warnings);
+fn report_freezes(report: &mut Report, tally: &Tally) {
+    report.bytes_copied_frozen = Some(tally.bytes_copied_frozen);
+    report.bytes_compared_frozen = Some(tally.bytes_compared_frozen);
+    report.frozen_ms = Some(milliseconds(tally.frozen));
 }
 
 fn report_image(report: &mut Report, layer: &Layer, image: Image) {

@@ -88,18 +88,16 @@ pub struct Capture<'a> {
 pub struct Captured {
     pub tree: Tree,
     pub bytes_cloned: u64,
-    pub bytes_copied_frozen: u64,
-    pub bytes_compared_frozen: u64,
-    /// How long the container was frozen, in all.
-    pub frozen: Duration,
     pub warnings: Vec<String>,
 }
 
+/// What the freezes have come to, whatever becomes of the capture.
 #[derive(Default)]
-struct Tally {
-    frozen: Duration,
-    bytes_copied_frozen: u64,
-    bytes_compared_frozen: u64,
+pub struct Tally {
+    /// How long the container was frozen, in all.
+    pub frozen: Duration,
+    pub bytes_copied_frozen: u64,
+    pub bytes_compared_frozen: u64,
     unstable: usize,
     too_long: usize,
     stuck: usize,
@@ -122,7 +120,7 @@ impl Tally {
 }
 
 impl Capture<'_> {
-    pub fn run(&self, stages: &mut Stages) -> Result<Captured> {
+    pub fn run(&self, stages: &mut Stages, tally: &mut Tally) -> Result<Captured> {
         let source = Tree::open(self.upper)
             .with_context(|| format!("opening the upper directory {}", self.upper.display()))?;
         let mut writers = Writers::default();
@@ -144,9 +142,9 @@ impl Capture<'_> {
         }
         self.thaw_abandoned()?;
         stages.time("copy", || yielding(|| self.copy_ahead(&mut clone, scan)))?;
-        let tally = stages.time("freeze", || self.copy_rest(&mut clone))?;
+        stages.time("freeze", || self.copy_rest(&mut clone, tally))?;
         self.check_still_there(&source)?;
-        stages.time("finish", || finish(clone, &tally))
+        stages.time("finish", || finish(clone, tally))
     }
 
     /// Passes over the running container until they are short.
@@ -167,17 +165,16 @@ impl Capture<'_> {
     }
 
     /// Makes the clone what the container is at one moment.
-    fn copy_rest(&self, clone: &mut Clone) -> Result<Tally> {
-        let mut tally = Tally::default();
+    fn copy_rest(&self, clone: &mut Clone, tally: &mut Tally) -> Result<()> {
         for _ in 0..MOST_TRIES {
             let delta = match self.standing()? {
                 Standing::Running { .. } if !self.pause => {
                     yielding(|| self.roll(clone))?;
-                    return Ok(tally);
+                    return Ok(());
                 }
-                Standing::Running { .. } if !self.fits(clone, &mut tally)? => None,
+                Standing::Running { .. } if !self.fits(clone, tally)? => None,
                 Standing::Running { freezer, pid } => {
-                    let outcome = self.freeze_and_read(clone, &freezer, pid, &mut tally);
+                    let outcome = self.freeze_and_read(clone, &freezer, pid, tally);
                     self.keep_paused(&freezer)?;
                     self.unless_ended(outcome, pid)?
                 }
@@ -186,14 +183,14 @@ impl Capture<'_> {
             if let Some(delta) = delta {
                 tally.unstable = delta.unstable;
                 clone.apply(delta)?;
-                return Ok(tally);
+                return Ok(());
             }
             if tally.too_long == MOST_LONG_FREEZES {
                 break;
             }
             clone.pass_ahead(&|| self.processes())?;
         }
-        bail!(self.too_busy(&tally))
+        bail!(self.too_busy(tally))
     }
 
     /// Whether a freeze is expected to end within the bound that somebody set.
@@ -333,9 +330,6 @@ fn finish(clone: Clone, tally: &Tally) -> Result<Captured> {
     Ok(Captured {
         tree: clone.tree,
         bytes_cloned,
-        bytes_copied_frozen: tally.bytes_copied_frozen,
-        bytes_compared_frozen: tally.bytes_compared_frozen,
-        frozen: tally.frozen,
         warnings,
     })
 }
