@@ -1,10 +1,11 @@
 //! Signals as questions: nothing is interrupted in the middle, long work asks `check` and unwinds through its guards.
 //!
 //! From `take_over` on, the signals that end a process are blocked in every thread and waited for by one of ours. The
-//! first makes `check` fail; a second ends the process at once (the watchdog then thaws). A signal that was ignored
-//! when we were started, as under nohup(1), stays ignored. Stop signals (Ctrl-Z) are left alone but for `HeldStops`.
+//! first makes `check` fail; a second, a second later or more, ends the process at once (the watchdog then thaws). A signal
+//! that was ignored when we were started, as under nohup(1), stays ignored. Stop signals (Ctrl-Z) are left alone but for `HeldStops`.
 
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use nix::libc;
@@ -19,6 +20,9 @@ const ENDING: [Signal; 4] = [
     Signal::SIGQUIT,
 ];
 const STOPPING: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU];
+
+/// Signals that come so soon after the first are of the same wish: timeout(1) sends one to us and one to our group.
+const SAME_WISH: Duration = Duration::from_secs(1);
 
 /// A signal asked us to stop.
 #[derive(Clone, Copy, Debug)]
@@ -117,12 +121,14 @@ pub fn die_of_signal(number: i32) {
 }
 
 fn collect(ending: &SigSet) {
+    let mut first = None;
     while let Ok(signal) = ending.wait() {
-        let is_first = CAUGHT
-            .compare_exchange(0, signal as i32, Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok();
+        let first = first.get_or_insert_with(|| {
+            CAUGHT.store(signal as i32, Ordering::Relaxed);
+            Instant::now()
+        });
         // A terminal that closes sends one, and so does its shell: that is no impatience.
-        if !is_first && signal != Signal::SIGHUP {
+        if first.elapsed() >= SAME_WISH && signal != Signal::SIGHUP {
             std::process::exit(128 + signal as i32);
         }
     }

@@ -4,12 +4,12 @@
 //! Where that cannot be, the tests say so and check nothing.
 
 use crate::FREEZEFRAME;
+use crate::signals::AT_ONCE;
 use harness::{
     Committing, Container, Daemon, Freezeframe, Heartbeat, Leftovers, Options, Result, Signal,
-    wait_until,
+    skipped, wait_until,
 };
 use std::fs;
-use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::thread::sleep;
 use std::time::Duration;
@@ -94,7 +94,7 @@ impl<'d> Scene<'d> {
 
     fn wait_until_it_beats(&self) -> Result {
         let beats = self.heartbeat.beats()?;
-        wait_until("the container running on", Duration::from_secs(1), || {
+        wait_until("the container running on", AT_ONCE, || {
             Ok((self.heartbeat.beats()? > beats + 1).then_some(()))
         })
     }
@@ -124,9 +124,7 @@ fn expect_freeze_by_cgroup2(commit: u32) -> Result {
 pub fn unified_daemon() -> Result<Option<Daemon>> {
     let mounts = fs::read_to_string("/proc/self/mountinfo")?;
     if !mounts.contains(" - cgroup2 ") {
-        // Not by eprintln, whose output a test that passes keeps to itself.
-        let line = "SKIPPED, NOTHING CHECKED: no cgroup2 is mounted on this machine\n";
-        std::io::stderr().write_all(line.as_bytes())?;
+        skipped("no cgroup2 is mounted on this machine");
         return Ok(None);
     }
     let options = Options {

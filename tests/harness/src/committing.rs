@@ -4,7 +4,7 @@ use crate::Result;
 use crate::freezer::Freezer;
 use crate::shell::{Outcome, wait_until};
 use anyhow::{Context, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::Value;
 use std::fs;
 use std::io::Read;
@@ -93,6 +93,12 @@ impl Committing {
 
     pub fn signal(&self, signal: Signal) -> Result {
         kill_process(Pid::from_child(&self.child), signal).context("sending freezeframe a signal")
+    }
+
+    /// Sends a signal to all of its process group, which is its own.
+    pub fn signal_group(&self, signal: Signal) -> Result {
+        kill_process_group(Pid::from_child(&self.child), signal)
+            .context("sending freezeframe's group a signal")
     }
 
     /// Stops it, and waits until it stands still.

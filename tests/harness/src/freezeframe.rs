@@ -144,8 +144,17 @@ impl Freezeframe<'_> {
         container: &Container,
         reference: &str,
     ) -> Result<Committing> {
-        let freezer = container.freezer()?;
-        self.catch_a_freeze(&container.name, &freezer, reference, |committing| {
+        self.hold_commit_of_in_freeze(&container.name, &container.freezer()?, reference)
+    }
+
+    /// The same for whatever `word` names and `freezer` freezes.
+    pub fn hold_commit_of_in_freeze(
+        &self,
+        word: &str,
+        freezer: &Freezer,
+        reference: &str,
+    ) -> Result<Committing> {
+        self.catch_a_freeze(word, freezer, reference, |committing| {
             committing.stop()?;
             // The freeze may have ended before it stood still.
             Ok(freezer.is_frozen())

@@ -1,7 +1,7 @@
 //! A signal in the middle of the freeze: the container runs again at once, at the latest
 //! when the watchdog or the next commit sees to it.
 
-use super::{STALL, Scene, expect_death_by};
+use super::{AT_ONCE, STALL, Scene, expect_death_by};
 use harness::{Daemon, Result, Signal, wait_until};
 use std::thread::sleep;
 use std::time::Duration;
@@ -23,7 +23,7 @@ fn ended_while_frozen(signals: [Signal; 2]) -> Result {
         let committing = scene.hold()?;
         committing.signal(signal)?;
         committing.signal(Signal::CONT)?;
-        scene.wait_until_it_beats(Duration::from_secs(1))?;
+        scene.wait_until_it_beats(AT_ONCE)?;
         expect_death_by(signal, &committing.finish()?);
         scene.expect_no_trace(signal, "freeze")?;
         scene.expect_that_a_commit_works()?;
@@ -69,7 +69,7 @@ fn a_terminals_stop_waits_for_the_thaw() -> Result {
         Ok((committing.state()? == 'T').then_some(()))
     })?;
     assert!(!scene.container.freezer()?.is_frozen(), "stopped frozen");
-    scene.wait_until_it_beats(Duration::from_secs(1))?;
+    scene.wait_until_it_beats(AT_ONCE)?;
     committing.signal(Signal::CONT)?;
     committing.finish()?.succeeded()?;
     scene.expect_nothing_left()

@@ -1,7 +1,8 @@
 //! A signal at each stage that `--debug` announces.
 
-use super::{STALL, Scene, expect_death_by};
+use super::{AT_ONCE, STALL, Scene, expect_death_by};
 use harness::{Daemon, Result, Signal};
+use std::thread::sleep;
 use std::time::Duration;
 
 const EARLY: [&str; 6] = ["resolve", "plan", "lock", "lease", "prepare", "scan"];
@@ -58,13 +59,13 @@ fn ended_at_each(stages: &[&str], signal: Signal) -> Result {
         let mut committing = scene.start()?;
         committing.wait_for_stage(stage)?;
         committing.signal(signal)?;
-        if signal == Signal::HUP {
-            // A terminal that closes sends one, and its shell another.
-            std::thread::sleep(Duration::from_millis(1));
+        if signal != Signal::KILL {
+            // A terminal that closes sends one, and its shell another; timeout(1) sends two as well.
+            sleep(Duration::from_millis(1));
             let _ = committing.signal(signal);
         }
         let commit = committing.finish()?;
-        scene.wait_until_it_beats(Duration::from_secs(1))?;
+        scene.wait_until_it_beats(AT_ONCE)?;
         // Once the image's record is being written, the commit ends as if there had been no signal.
         if stage_makes_the_image(stage) && commit.outcome.status.success() {
             scene.expect_nothing_left()?;
@@ -75,6 +76,26 @@ fn ended_at_each(stages: &[&str], signal: Signal) -> Result {
         scene.expect_that_a_commit_works()?;
     }
     Ok(())
+}
+
+/// The signal is not the last word where something takes long to undo: here containerd does not answer.
+#[test]
+fn who_asks_again_later_need_not_wait_for_the_end() -> Result {
+    let daemon = Daemon::start()?;
+    let scene = Scene::with_bulk(&daemon)?;
+    let mut committing = scene.start()?;
+    committing.wait_for_stage("copy")?;
+    daemon.signal(Signal::STOP)?;
+    committing.signal(Signal::INT)?;
+    sleep(Duration::from_millis(1500));
+    committing.signal(Signal::INT)?;
+    let commit = committing.finish_within(AT_ONCE);
+    daemon.signal(Signal::CONT)?;
+    let commit = commit?;
+    let code = commit.outcome.status.code();
+    assert_eq!(code, Some(128 + 2), "{}", commit.outcome.describe());
+    scene.wait_until_it_beats(AT_ONCE)?;
+    scene.expect_that_a_commit_works()
 }
 
 fn stage_makes_the_image(stage: &str) -> bool {

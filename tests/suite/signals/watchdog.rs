@@ -3,7 +3,7 @@
 //! A container is never left frozen: the commit thaws without its watchdog, the watchdog without
 //! its commit, and where both are gone the next commit does, whatever comes of that one.
 
-use super::{REFERENCE, STALL, Scene, expect_death_by};
+use super::{AT_ONCE, REFERENCE, STALL, Scene, expect_death_by};
 use crate::FREEZEFRAME;
 use harness::{Commit, Committing, Daemon, Leftovers, Outcome, Result, Signal};
 use harness::{outcome, wait_until};
@@ -29,7 +29,7 @@ impl Scene<'_> {
 
     fn expect_running(&self) -> Result {
         assert!(!self.container.freezer()?.is_frozen());
-        self.wait_until_it_beats(Duration::from_secs(4))
+        self.wait_until_it_beats(AT_ONCE)
     }
 }
 
@@ -61,6 +61,21 @@ fn a_commit_that_is_interrupted_after_its_watchdog_was_killed_or_stopped_thaws()
         scene.expect_running()?;
         scene.expect_no_trace(Signal::INT, "freeze")?;
     }
+    scene.expect_that_a_commit_works()
+}
+
+/// What ends a commit with all of its group, as a closed terminal may, does not end the watchdog.
+#[test]
+fn a_watchdog_heeds_no_signal_and_is_of_no_group_but_its_own() -> Result {
+    let daemon = Daemon::start()?;
+    let scene = Scene::that_freezes_long(&daemon)?;
+    let committing = scene.hold()?;
+    for signal in [Signal::INT, Signal::HUP, Signal::TERM, Signal::TSTP] {
+        committing.signal_watchdog(signal)?;
+    }
+    committing.signal_group(Signal::KILL)?;
+    expect_death_by(Signal::KILL, &committing.finish()?);
+    scene.wait_until_it_beats(AT_ONCE)?;
     scene.expect_that_a_commit_works()
 }
 
@@ -120,7 +135,7 @@ fn a_commit_that_is_killed_around_its_freeze_leaves_no_mark_and_no_watchdog() ->
 const OF_A_FREEZE: [&str; 3] = ["mark", "watchdog", "frozen"];
 
 #[test]
-fn a_second_interrupt_in_the_freeze_thaws_at_once() -> Result {
+fn two_signals_at_once_in_the_freeze_thaw_at_once_and_leave_no_trace() -> Result {
     let daemon = Daemon::start()?;
     let scene = Scene::that_freezes_long(&daemon)?;
     let committing = scene.hold()?;
@@ -128,9 +143,9 @@ fn a_second_interrupt_in_the_freeze_thaws_at_once() -> Result {
     // One after the other, as they would be taken for one.
     committing.signal(Signal::TERM)?;
     committing.signal(Signal::CONT)?;
-    let outcome = committing.finish()?.outcome;
-    assert!(!outcome.status.success(), "{}", outcome.describe());
-    scene.wait_until_it_beats(Duration::from_secs(1))?;
+    expect_death_by(Signal::INT, &committing.finish()?);
+    scene.wait_until_it_beats(AT_ONCE)?;
+    scene.expect_no_trace(Signal::INT, "freeze")?;
     scene.expect_that_a_commit_works()
 }
 
@@ -148,7 +163,12 @@ fn a_pause_by_others_after_the_watchdogs_thaw_holds() -> Result {
     committing.signal(Signal::KILL)?;
     committing.finish()?;
     sleep(Duration::from_millis(300));
-    assert!(frozen && scene.container.freezer()?.is_frozen(), "thawed");
+    let freezer = scene.container.freezer()?;
+    assert!(frozen && freezer.is_frozen(), "thawed");
+    // There is a mark of ours, but the pause is not.
+    let commit = scene.freezeframe.commit(&scene.container, REFERENCE, &[])?;
+    commit.succeeded()?;
+    assert!(freezer.is_frozen(), "thawed by the next commit");
     scene.container.unpause()?;
     scene.expect_that_a_commit_works()
 }
@@ -163,6 +183,25 @@ fn the_next_commit_ends_the_stopped_watchdog_of_a_dead_commit_and_thaws() -> Res
     expect_death_by(Signal::KILL, &committing.finish()?);
     scene.expect_frozen()?;
     scene.expect_that_a_commit_works()
+}
+
+/// It has looked for what the dead left before there was any.
+#[test]
+fn a_commit_that_waits_for_one_that_dies_thaws_what_that_leaves() -> Result {
+    let daemon = Daemon::start()?;
+    let scene = Scene::that_freezes_long(&daemon)?;
+    let dying = scene.hold()?;
+    let mut waiting = scene.start()?;
+    waiting.wait_for_stage("lock")?;
+    waiting.stop()?;
+    dying.signal_watchdog(Signal::KILL)?;
+    dying.signal(Signal::KILL)?;
+    expect_death_by(Signal::KILL, &dying.finish()?);
+    scene.expect_frozen()?;
+    waiting.signal(Signal::CONT)?;
+    waiting.finish()?.succeeded()?;
+    scene.expect_running()?;
+    scene.expect_nothing_left()
 }
 
 /// Its parent may be busy, or never wait for it.
