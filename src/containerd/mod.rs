@@ -24,6 +24,7 @@ use containerd_client::services::v1::{
     version_client::VersionClient,
 };
 use nix::unistd::{AccessFlags, eaccess};
+use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
@@ -80,8 +81,9 @@ impl Containerd {
             .build()
             .context("starting the client's runtime")?;
         check_access(address)?;
-        // The plain connect tells why (refused, nobody there), which tonic's error hides.
-        std::os::unix::net::UnixStream::connect(address)
+        // The plain connect tells why (refused, nobody there, too many waiting), which tonic's error hides.
+        runtime
+            .block_on(UnixStream::connect(address))
             .with_context(|| unreachable_message(address))?;
         let channel = runtime
             .block_on(containerd_client::connect(address))

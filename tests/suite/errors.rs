@@ -4,7 +4,7 @@
 use crate::FREEZEFRAME;
 use harness::{Commit, Container, Daemon, Freezeframe, Leftovers, Options, Result};
 use std::fs;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 
 const REFERENCE: &str = "docker.io/library/never:latest";
 
@@ -65,6 +65,20 @@ fn a_socket_that_nobody_serves_any_more_is_named() -> Result {
     refused(|scene| {
         let path = scene.daemon().run_folder().join("dead.sock");
         drop(UnixListener::bind(&path)?);
+        let socket = path.display().to_string();
+        let name = &scene.container.name;
+        scene.expect_refusal_of(&["--address", &socket, "commit", name, REFERENCE], &socket)
+    })
+}
+
+/// Where more wait than it lets wait, a plain connect(2) would wait with them for good.
+#[test]
+fn a_socket_that_takes_nobody_any_more_is_named() -> Result {
+    refused(|scene| {
+        let path = scene.daemon().run_folder().join("full.sock");
+        let listener = UnixListener::bind(&path)?;
+        rustix::net::listen(&listener, 0)?;
+        let _waiting = UnixStream::connect(&path)?;
         let socket = path.display().to_string();
         let name = &scene.container.name;
         scene.expect_refusal_of(&["--address", &socket, "commit", name, REFERENCE], &socket)
