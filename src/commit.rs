@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, stderr, stdout};
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -39,6 +39,7 @@ pub fn run(arguments: &CommitArguments) -> i32 {
         max_pause: None,
         killed_by: None,
         report: Report::default(),
+        report_path: None,
         stages: Stages::default(),
     };
     let outcome = begin().and_then(|()| commit.perform());
@@ -62,14 +63,14 @@ pub fn refuse(message: &str, typed_report: Option<&Path>) -> i32 {
     let mut report = Report::default();
     report.error = Some(message.to_owned());
     // It has failed already, whether or not the report says so.
-    let _ = write_report(&report, typed_report);
+    let _ = write_report(&report, report_path(typed_report).as_deref());
     1
 }
 
-/// Writes the report where it was asked for; says what stood in the way, and whether nothing did.
+/// Writes the report to `path`, if anywhere; says what stood in the way, and whether nothing did.
 #[must_use]
-fn write_report(report: &Report, typed: Option<&Path>) -> bool {
-    let written = report_path(typed).map_or(Ok(()), |path| report.write(&path));
+fn write_report(report: &Report, path: Option<&Path>) -> bool {
+    let written = path.map_or(Ok(()), |path| report.write(path));
     if let Err(error) = &written {
         log::fatal(&format!("{error:#}"));
     }
@@ -88,6 +89,8 @@ struct Commit<'a> {
     /// The signal that ended the real nerdctl.
     killed_by: Option<i32>,
     report: Report,
+    /// Where the report can be put, if it was asked for.
+    report_path: Option<PathBuf>,
     stages: Stages,
 }
 
@@ -119,6 +122,7 @@ impl Commit<'_> {
     fn perform(&mut self) -> Result<i32> {
         if let Some(path) = report_path(self.arguments.report.as_deref()) {
             report::check(&path)?;
+            self.report_path = Some(path);
         }
         let strategy = Strategy::from_environment()?;
         self.reserve = Reserve::from_environment()?;
@@ -281,7 +285,7 @@ impl Commit<'_> {
         }
         self.report.result = if code == 0 { "ok" } else { "error" };
         // After the digest, as both may go to one file.
-        if !write_report(&self.report, self.arguments.report.as_deref()) {
+        if !write_report(&self.report, self.report_path.as_deref()) {
             code = 1;
         }
         code
@@ -312,7 +316,7 @@ fn needed<R>(real: Option<R>, reason: &str) -> Result<R> {
 }
 
 /// As a shell would see it.
-fn exit_code(status: ExitStatus) -> i32 {
+pub fn exit_code(status: ExitStatus) -> i32 {
     status
         .code()
         .or_else(|| status.signal().map(|signal| 128 + signal))

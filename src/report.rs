@@ -3,18 +3,26 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::stat::fstat;
 use nix::unistd::{AccessFlags, eaccess};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, fcntl_setfl};
+use rustix::io::Errno;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::stages::Stages;
 use crate::system::process::unique_name;
+use crate::system::signals;
+
+/// As many as the kernel follows (`path_resolution(7)`).
+const MOST_LINKS: usize = 40;
+const READER_POLL: Duration = Duration::from_millis(20);
 
 /// The fields in their documented order; what is not known, or did not come to be, is null.
 #[derive(Serialize)]
@@ -83,7 +91,7 @@ impl Report {
         if is_stream(path) {
             return append(path, &text).with_context(describe);
         }
-        let path = followed(path).unwrap_or(path.to_owned());
+        let path = destination(path);
         let temporary = directory_of(&path).join(format!(".freezeframe-report-{}", unique_name()));
         let written = write_file(&temporary, &text).and_then(|()| fs::rename(&temporary, &path));
         if written.is_err() {
@@ -111,13 +119,15 @@ impl Report {
 /// Whether a report can be put at `path`, to be asked before anything is done.
 pub fn check(path: &Path) -> Result<()> {
     let describe = || format!("the report {} cannot be written", path.display());
-    ensure!(!path.is_dir(), "{}: it is a directory", describe());
-    let (target, access) = if is_stream(path) {
-        (path, AccessFlags::W_OK)
+    let names_directory = path.is_dir() || path.as_os_str().as_bytes().ends_with(b"/");
+    ensure!(!names_directory, "{}: it is a directory", describe());
+    let checked = if is_stream(path) {
+        eaccess(path, AccessFlags::W_OK)
     } else {
-        (directory_of(path), AccessFlags::W_OK | AccessFlags::X_OK)
+        let access = AccessFlags::W_OK | AccessFlags::X_OK;
+        eaccess(directory_of(&destination(path)), access)
     };
-    eaccess(target, access).with_context(describe)
+    checked.with_context(describe)
 }
 
 /// What is there is not to be replaced: a device, a pipe, or what our own output goes to.
@@ -132,7 +142,25 @@ fn is_stream(path: &Path) -> bool {
     is_other || is_ours(io::stdout().as_fd()) || is_ours(io::stderr().as_fd())
 }
 
-/// Where a link leads, so that it stays one; the kernel decides whether it may be followed (`fs.protected_symlinks`).
+/// Where links lead, so that they stay, though nothing be there yet; the kernel decides whether they may be followed
+/// (`fs.protected_symlinks`).
+fn destination(path: &Path) -> PathBuf {
+    let mut destination = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        match followed(&destination) {
+            Ok(there) => return there,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(_) => return destination,
+        }
+        match fs::read_link(&destination) {
+            Ok(target) => destination = directory_of(&destination).join(target),
+            Err(_) => return destination,
+        }
+    }
+    path.to_owned()
+}
+
+/// Of what is there, the name without any link.
 fn followed(path: &Path) -> io::Result<PathBuf> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let handle = rustix::fs::open(path, flags, Mode::empty())?;
@@ -147,7 +175,20 @@ pub fn directory_of(path: &Path) -> &Path {
 }
 
 fn append(path: &Path, text: &[u8]) -> io::Result<()> {
-    File::options().append(true).open(path)?.write_all(text)
+    let mut stream = loop {
+        let mut options = File::options();
+        let flags = OFlags::NONBLOCK.bits().cast_signed();
+        match options.append(true).custom_flags(flags).open(path) {
+            // Nobody reads the pipe yet (fifo(7)).
+            Err(error) if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => {
+                signals::check().map_err(io::Error::other)?;
+                std::thread::sleep(READER_POLL);
+            }
+            opened => break opened?,
+        }
+    };
+    fcntl_setfl(&stream, OFlags::APPEND)?;
+    stream.write_all(text)
 }
 
 fn write_file(path: &Path, text: &[u8]) -> io::Result<()> {
@@ -156,7 +197,7 @@ fn write_file(path: &Path, text: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-pub fn milliseconds(time: std::time::Duration) -> f64 {
+pub fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 

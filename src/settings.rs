@@ -51,11 +51,11 @@ impl Strategy {
     }
 }
 
-/// Where the report goes, if anywhere; the flag counts more than the environment.
+/// Where the report goes, if anywhere; the flag counts more than the environment, and nothing where it is empty.
 pub fn report_path(typed: Option<&Path>) -> Option<PathBuf> {
-    let from_environment = || env::var_os(REPORT).filter(|path| !path.is_empty());
-    let typed = typed.map(Path::to_owned);
-    typed.or_else(|| from_environment().map(PathBuf::from))
+    let from_environment = || env::var_os(REPORT).map(PathBuf::from);
+    let path = typed.map(Path::to_owned).or_else(from_environment);
+    path.filter(|path| !path.as_os_str().is_empty())
 }
 
 /// How long a container may be frozen, if anybody says; the flag counts more than the environment.

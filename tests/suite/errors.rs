@@ -224,11 +224,16 @@ fn an_unknown_strategy_is_named() -> Result {
 #[test]
 fn a_report_that_cannot_be_written_is_named_before_anything_is_done() -> Result {
     refused(|scene| {
-        let path = "/nowhere/report.json";
-        scene.expect_refusal_of(
-            &["commit", "--report", path, &scene.container.name, REFERENCE],
-            path,
-        )
+        for path in ["/nowhere/report.json", "report/"] {
+            let words = ["commit", "--report", path, &scene.container.name, REFERENCE];
+            let said = scene.freezeframe.outcome(&words)?.failed()?.error_text();
+            assert!(
+                said.contains("cannot be written") && said.contains(path),
+                "{said}"
+            );
+            assert_eq!(said.lines().count(), 1, "{said}");
+        }
+        Ok(())
     })
 }
 

@@ -5,7 +5,7 @@
 
 use super::IMAGE;
 use crate::FREEZEFRAME;
-use harness::{Container, Daemon, Result};
+use harness::{Commit, Container, Daemon, Result, Signal};
 use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::unistd::mkfifo;
@@ -13,7 +13,9 @@ use serde_json::Value;
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, symlink};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 #[test]
 fn a_device_stays_one() -> Result {
@@ -46,6 +48,33 @@ fn a_pipe_gets_the_report_and_stays_one() -> Result {
     })
 }
 
+/// Somebody may read it later, but nobody has to wait for that.
+#[test]
+fn a_pipe_that_nobody_reads_is_waited_for_until_a_signal_comes() -> Result {
+    with_folder(|container, folder| {
+        let pipe = folder.join("pipe");
+        mkfifo(&pipe, Mode::S_IRWXU)?;
+        let freezeframe = container.daemon().freezeframe(FREEZEFRAME)?;
+        let start = || {
+            let flags = ["--debug", "--report", &pipe.display().to_string()];
+            let mut committing = freezeframe.start_commit(container, IMAGE, &flags)?;
+            committing.wait_for_stage("release")?;
+            // So that it is there, or about to be.
+            std::thread::sleep(Duration::from_millis(300));
+            Ok::<_, anyhow::Error>(committing)
+        };
+        let committing = start()?;
+        expect_report(&fs::read(&pipe)?)?;
+        committing.finish()?.succeeded()?;
+        let committing = start()?;
+        committing.signal(Signal::TERM)?;
+        let outcome = committing.finish_within(Duration::from_secs(10))?.outcome;
+        assert_eq!(outcome.status.signal(), Some(Signal::TERM.as_raw()));
+        assert!(outcome.error_text().contains("writing the report"));
+        Ok(())
+    })
+}
+
 #[test]
 fn a_link_to_a_file_stays_one_and_the_file_gets_the_report() -> Result {
     with_folder(|container, folder| {
@@ -58,6 +87,28 @@ fn a_link_to_a_file_stays_one_and_the_file_gets_the_report() -> Result {
         assert!(fs::symlink_metadata(&file)?.is_file());
         expect_report(&fs::read(&file)?)?;
         expect_alone(folder, &["elsewhere", "link"])
+    })
+}
+
+#[test]
+fn a_link_to_nothing_yet_stays_one_and_leads_to_the_report() -> Result {
+    with_folder(|container, folder| {
+        let [link, further] = ["link", "further"].map(|name| folder.join(name));
+        symlink("further", &link)?;
+        symlink("elsewhere/file", &further)?;
+        let refused = try_to_commit(container, &link)?.failed()?;
+        let said = refused.outcome.error_text();
+        assert!(
+            said.contains("the report") && said.contains("cannot be written"),
+            "{said}"
+        );
+        fs::create_dir(folder.join("elsewhere"))?;
+        commit(container, &link)?;
+        expect_report(&fs::read(folder.join("elsewhere/file"))?)?;
+        for link in [link, further] {
+            assert!(fs::symlink_metadata(&link)?.is_symlink());
+        }
+        expect_alone(folder, &["elsewhere", "further", "link"])
     })
 }
 
@@ -102,10 +153,13 @@ fn with_folder(check: impl FnOnce(&Container, &Path) -> Result) -> Result {
 }
 
 fn commit(container: &Container, report: &Path) -> Result {
+    try_to_commit(container, report)?.succeeded().map(drop)
+}
+
+fn try_to_commit(container: &Container, report: &Path) -> Result<Commit> {
     let flags = ["--report", &report.display().to_string()];
     let freezeframe = container.daemon().freezeframe(FREEZEFRAME)?;
-    freezeframe.commit(container, IMAGE, &flags)?.succeeded()?;
-    Ok(())
+    freezeframe.commit(container, IMAGE, &flags)
 }
 
 fn expect_report(text: &[u8]) -> Result<Value> {
