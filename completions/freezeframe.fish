@@ -32,7 +32,7 @@ complete -c freezeframe -n "__fish_freezeframe_needs_command" -f -a "help" -d 'P
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l address -d 'containerd\'s socket [env: CONTAINERD_ADDRESS] [default: /run/containerd/containerd.sock]' -r
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l host -d 'the same as --address' -r
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l namespace -d 'containerd\'s namespace [env: CONTAINERD_NAMESPACE] [default: default]' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l snapshotter -d 'containerd\'s snapshotter [env: CONTAINERD_SNAPSHOTTER] [default: overlayfs]' -r
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l snapshotter -d 'without effect: the container\'s own snapshotter counts' -r
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l storage-driver -d 'the same as --snapshotter' -r
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l cni-path -d 'for the real nerdctl' -r
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l cni-netconfpath -d 'for the real nerdctl' -r
@@ -47,7 +47,7 @@ complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l globa
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l global-dns-opts -d 'for the real nerdctl' -r
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l global-dns-search -d 'for the real nerdctl' -r
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l debug -d 'say what is done, and why, on standard error' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l debug-full -d 'the same, for the real nerdctl too' -r
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l debug-full -d 'the same, and all that the real nerdctl can say of itself' -r
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l insecure-registry -d 'for the real nerdctl' -r
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l experimental -d 'for the real nerdctl' -r
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l kube-hide-dupe -d 'for the real nerdctl' -r
@@ -56,8 +56,10 @@ complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -s a -l 
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -s m -l message -d 'a comment for the image\'s history' -r
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -s c -l change -d 'apply Dockerfile instructions: CMD, ENTRYPOINT, ENV, LABEL and so on (repeatable)' -r
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -s p -l pause -d 'freeze the container for a consistent copy [default: true]' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l compression -d 'gzip or zstd [default: gzip]' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l format -d 'docker or oci [default: docker]' -r
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l compression -d 'gzip or zstd [default: gzip]' -r -f -a "gzip\t''
+zstd\t''"
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l format -d 'docker or oci [default: docker]' -r -f -a "docker\t''
+oci\t''"
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l estargz -d 'an eStargz layer, by the real nerdctl' -r
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l estargz-compression-level -d 'for --estargz' -r
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l estargz-chunk-size -d 'for --estargz' -r

@@ -1,4 +1,4 @@
-//! `commit --help` where there is no real nerdctl to ask: nerdctl 2.3's text, and what freezeframe adds to it.
+//! `commit --help`: what freezeframe adds to nerdctl's text, and nerdctl 2.3's where there is no real one to ask.
 
 /// nerdctl's flags of commit, and the words around them.
 const FLAGS: &str = r#"Flags:
@@ -20,7 +20,8 @@ const FLAGS: &str = r#"Flags:
 See also 'nerdctl --help' for the global flags such as '--namespace', '--snapshotter', and '--cgroup-manager'.
 "#;
 
-const ADDED: &str = "\
+/// What freezeframe adds, after nerdctl's own text.
+pub const ADDED: &str = "
 freezeframe adds:
       --change takes every instruction that Docker's commit takes
       --max-pause duration                  Fail rather than freeze the container for longer (e.g., 200ms)
@@ -32,6 +33,6 @@ See freezeframe(1) for its environment variables.
 pub fn text(name: &str) -> String {
     format!(
         "Create a new image from a container's changes\n\nUsage: nerdctl {name} [flags] CONTAINER REPOSITORY[:TAG]\n\n\
-         {FLAGS}\n{ADDED}"
+         {FLAGS}{ADDED}"
     )
 }

@@ -29,7 +29,7 @@ mod system;
 use std::ffi::OsString;
 use std::io::Write;
 
-use anyhow::{Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use arguments::{CommitArguments, Invocation, Refusal};
 use passthrough::RealNerdctl;
@@ -92,14 +92,28 @@ fn refuse_rootless(arguments: &CommitArguments) -> Result<()> {
 }
 
 fn help_of_commit(name: &str, words: &[OsString]) -> i32 {
-    match RealNerdctl::find() {
+    let real = match RealNerdctl::find() {
         Ok(None) => {
-            // Nobody reads it where it cannot be printed.
-            let _ = write!(std::io::stdout(), "{}", commit_help::text(name));
+            print(&commit_help::text(name));
+            return 0;
+        }
+        Ok(Some(real)) => real,
+        Err(_) => return pass_through(words),
+    };
+    let ended = real.command(words).status();
+    match ended.with_context(|| format!("running {}", real.path().display())) {
+        Ok(status) if status.success() => {
+            print(commit_help::ADDED);
             0
         }
-        _ => pass_through(words),
+        Ok(status) => commit::exit_code(status),
+        Err(error) => fail(Err(error), 1),
     }
+}
+
+fn print(text: &str) {
+    // Nobody reads it where it cannot be printed.
+    let _ = write!(std::io::stdout(), "{text}");
 }
 
 /// The commands under our own name but `commit` and `nerdctl`, which were recognised before.

@@ -88,7 +88,7 @@ pub const FLAGS: &[Flag] = &[
     global(
         "snapshotter",
         Text,
-        "containerd's snapshotter [env: CONTAINERD_SNAPSHOTTER] [default: overlayfs]",
+        "without effect: the container's own snapshotter counts",
     ),
     alias(
         "storage-driver",
@@ -113,7 +113,11 @@ pub const FLAGS: &[Flag] = &[
         Boolean,
         "say what is done, and why, on standard error",
     ),
-    global("debug-full", Boolean, "the same, for the real nerdctl too"),
+    global(
+        "debug-full",
+        Boolean,
+        "the same, and all that the real nerdctl can say of itself",
+    ),
     global("insecure-registry", Boolean, "for the real nerdctl"),
     global("experimental", Boolean, "for the real nerdctl"),
     global("kube-hide-dupe", Boolean, "for the real nerdctl"),

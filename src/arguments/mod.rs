@@ -82,7 +82,6 @@ pub struct CommitArguments {
     pub debug: bool,
     pub address: Option<String>,
     pub namespace: Option<String>,
-    pub snapshotter: Option<String>,
     pub cgroup_manager: Option<String>,
     /// The global flags as typed, for other commands of the real nerdctl.
     pub globals: Vec<OsString>,
@@ -98,9 +97,9 @@ impl Invocation {
         if is_named(&program, "nerdctl") {
             return Self::of_nerdctl(words);
         }
-        match words.first().and_then(|word| word.to_str()) {
-            Some("nerdctl") => Self::of_nerdctl(words[1..].to_vec()),
-            Some("commit") => Self::of_nerdctl(words),
+        match words.first() {
+            Some(first) if first == "nerdctl" => Self::of_nerdctl(words[1..].to_vec()),
+            _ if leads_to_commit(&words) => Self::of_nerdctl(words),
             _ => Self::Own(words),
         }
     }
@@ -121,6 +120,11 @@ impl Invocation {
             }),
         }
     }
+}
+
+fn leads_to_commit(words: &[OsString]) -> bool {
+    let text: Option<Vec<&str>> = words.iter().map(|word| word.to_str()).collect();
+    text.is_some_and(|text| matches!(subcommand::find(&text), Found::Commit(_)))
 }
 
 fn is_named(program: &OsStr, name: &str) -> bool {
@@ -145,7 +149,12 @@ fn read_commit(words: CommitWords, all: &[OsString]) -> Invocation {
     }
     let commit = match pflag::parse(words.own, subcommand::COMMIT) {
         Ok(commit) => commit,
-        Err((parsed, message)) => return refuse(&parsed.settings, message.into()),
+        Err((parsed, message)) => {
+            let is_stocks = !OURS
+                .iter()
+                .any(|name| message == pflag::lacks_argument(name));
+            return refuse(&parsed.settings, Mistake { message, is_stocks });
+        }
     };
     let kept = without_own(all, words.own.len(), &commit.settings);
     if is_set(&commit.settings, "help") {
@@ -239,7 +248,6 @@ impl CommitArguments {
                 .any(|name| anywhere(name).and_then(pflag::parse_boolean) == Some(true)),
             address: anywhere("address").map(str::to_owned),
             namespace: anywhere("namespace").map(str::to_owned),
-            snapshotter: anywhere("snapshotter").map(str::to_owned),
             cgroup_manager: anywhere("cgroup-manager").map(str::to_owned),
             globals: globals(global, own),
             words,

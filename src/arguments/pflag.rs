@@ -78,7 +78,7 @@ fn parse_long(
         (None, Takes::Boolean) => ("true", position + 1),
         (None, _) => {
             let value = words.get(position + 1);
-            let value = value.ok_or_else(|| format!("flag needs an argument: --{name}"))?;
+            let value = value.ok_or_else(|| lacks_argument(name))?;
             (*value, position + 2)
         }
     };
@@ -162,6 +162,11 @@ pub fn parse_boolean(value: &str) -> Option<bool> {
         "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
         _ => None,
     }
+}
+
+/// What is said of a flag that is the last word.
+pub fn lacks_argument(name: &str) -> String {
+    format!("flag needs an argument: --{name}")
 }
 
 #[cfg(test)]

@@ -146,12 +146,30 @@ fn mistakes_read_as_nerdctls() {
 }
 
 #[test]
+fn a_mistake_with_our_own_flags_is_said_by_us() {
+    for flag in ["--report", "--max-pause"] {
+        let line = ["nerdctl", "commit", "a", "b", flag];
+        let Invocation::Refused(refusal) = invocation(&line) else {
+            panic!("{flag} needs a value");
+        };
+        assert_eq!(refusal.message, format!("flag needs an argument: {flag}"));
+        assert!(!refusal.is_stocks);
+    }
+}
+
+#[test]
 fn our_own_name_has_our_own_commands() {
     assert_eq!(commit(&["freezeframe", "commit", "a", "b"]).container, "a");
     assert_eq!(
         commit(&["freezeframe", "nerdctl", "commit", "a", "b"]).container,
         "a"
     );
+    for line in [
+        &["freezeframe", "-n", "k8s.io", "commit", "a", "b"][..],
+        &["freezeframe", "container", "commit", "-n=k8s.io", "a", "b"],
+    ] {
+        assert_eq!(commit(line).namespace.as_deref(), Some("k8s.io"));
+    }
     assert_eq!(
         passed_on(&["freezeframe", "nerdctl", "ps", "-a"]),
         ["ps", "-a"]

@@ -125,3 +125,31 @@ fn nothing_of_a_daemon_matters_to_what_is_passed_on() -> Result {
     assert!(!setting.folder.path().join("report").exists());
     Ok(())
 }
+
+/// Only where it has shown any.
+#[test]
+fn the_help_of_a_commit_is_the_real_ones_and_then_ours() -> Result {
+    let setting = Setting::new()?;
+    let real = setting.script("real", b"#!/bin/sh\necho \"theirs: $*\"\nexit $CODE\n")?;
+    let call = |code: &str| {
+        let mut command = setting.nerdctl(&real);
+        outcome(
+            command
+                .args(["container", "commit", "--help"])
+                .env("CODE", code),
+        )
+    };
+    let helped = call("0")?.succeeded()?.text();
+    assert!(
+        helped.starts_with("theirs: container commit --help\n"),
+        "{helped}"
+    );
+    assert!(
+        helped.contains("freezeframe adds:") && helped.contains("--max-pause"),
+        "{helped}"
+    );
+    let failed = call("3")?;
+    assert_eq!(failed.status.code(), Some(3));
+    assert_eq!(failed.text(), "theirs: container commit --help");
+    Ok(())
+}
