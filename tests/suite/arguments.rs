@@ -12,10 +12,11 @@ mod vectors;
 
 use crate::FREEZEFRAME;
 use anyhow::{Context, ensure};
-use harness::{Daemon, Freezeframe, Outcome, Result, outcome};
+use harness::{Daemon, Freezeframe, Outcome, Result, outcome, skipped};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use vectors::{FOLDER, Words};
 
 /// What a shell says of a program that it does not find, and we of a nerdctl.
@@ -48,7 +49,7 @@ fn without_a_nerdctl_every_answer_is_its_answer() -> Result {
 fn beside_the_real_nerdctl_every_answer_is_its_own() -> Result {
     let scene = Scene::new()?;
     if !scene.daemon.nerdctl()?.is_real {
-        println!("no real nerdctl here: the recorded answers stand for it");
+        skipped("no real nerdctl here: the recorded answers stand for it");
         return Ok(());
     }
     let recorded: Vec<Value> = vectors::all()
@@ -114,16 +115,21 @@ impl Scene {
             .with("PATH", &self.empty))
     }
 
+    /// In a folder of its own, as some words have the real nerdctl make one where it stands.
+    fn within(&self, command: &mut Command, words: &Words) -> Result<Outcome> {
+        outcome(command.args(self.filled(words)).current_dir(&self.folder))
+    }
+
     /// Our answer where there is no nerdctl.
     fn ours(&self, words: &Words) -> Result<Outcome> {
-        self.alone()?.outcome(&self.filled(words))
+        self.within(&mut self.alone()?.command(), words)
     }
 
     /// The real nerdctl's answer, which has to be ours as well with that one beside us.
     fn record(&self, words: &Words) -> Result<Value> {
-        let filled = self.filled(words);
-        let real = outcome(self.daemon.nerdctl()?.command().args(&filled))?;
-        let beside = self.daemon.freezeframe(FREEZEFRAME)?.outcome(&filled)?;
+        let real = self.within(&mut self.daemon.nerdctl()?.command(), words)?;
+        let beside = self.daemon.freezeframe(FREEZEFRAME)?;
+        let beside = self.within(&mut beside.command(), words)?;
         let answer = self.answer(&real);
         let pair = format!("{}\n{}", real.describe(), beside.describe());
         ensure!(self.answer(&beside) == answer, "theirs and ours:\n{pair}");

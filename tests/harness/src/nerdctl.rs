@@ -9,9 +9,9 @@ use anyhow::Context;
 use std::env;
 use std::ffi::OsStr;
 use std::io::{Write, stderr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Once;
+use std::sync::{Once, OnceLock};
 
 pub struct Nerdctl<'d> {
     pub program: PathBuf,
@@ -72,10 +72,22 @@ fn real() -> Option<PathBuf> {
     if let Some(named) = env::var_os("FREEZEFRAME_TEST_NERDCTL") {
         return Some(named.into());
     }
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path)
-        .map(|folder| folder.join("nerdctl"))
-        .find(|program| program.is_file())
+    static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let find = || {
+        let path = env::var_os("PATH")?;
+        let mut programs = env::split_paths(&path).map(|folder| folder.join("nerdctl"));
+        programs.find(|program| program.is_file() && !is_freezeframe(program))
+    };
+    FOUND.get_or_init(find).clone()
+}
+
+/// Whether its version is that of the program which freezeframe takes for the real nerdctl.
+fn is_freezeframe(program: &Path) -> bool {
+    let mut command = Command::new(program);
+    command
+        .arg("--version")
+        .env("FREEZEFRAME_NERDCTL", "/bin/false");
+    outcome(&mut command).is_ok_and(|version| !version.status.success())
 }
 
 /// The stand-in under the name that it stands in for.
