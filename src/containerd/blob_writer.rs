@@ -20,7 +20,7 @@ use crate::system::unnamed_file::UnnamedFile;
 
 /// Larger chunks do not fit the daemon's message limit everywhere, smaller ones cost a round trip each.
 const CHUNK: usize = 1 << 20;
-/// As containerd leaves its blobs (plugins/content/local/writer.go of its source).
+/// As containerd leaves its blobs where its umask is the usual one (plugins/content/local/writer.go of its source).
 const BLOB_MODE: Mode = Mode::from_raw_mode(0o444);
 
 /// A blob that is in the content store, owned by the lease. `digest` is `sha256:…`, `size` in bytes.

@@ -6,6 +6,8 @@ use harness::{
     BASE, Committing, Container, Daemon, Freezeframe, Leftovers, Result, Signal, View, check_law,
 };
 use std::process::Stdio;
+use std::thread::sleep;
+use std::time::Duration;
 
 const IMAGE: &str = "docker.io/library/at-once:latest";
 
@@ -64,6 +66,32 @@ fn two_commits_to_one_name_at_once_succeed() -> Result {
         scene.expect_lawful(IMAGE)?;
     }
     scene.expect_nothing_left_but(&[IMAGE.to_owned()])
+}
+
+/// nerdctl has no lock for it.
+#[test]
+fn two_commits_of_a_container_that_nerdctl_does_not_know_take_turns() -> Result {
+    let daemon = Daemon::start()?;
+    let id = run_many(&daemon, 1)?.concat();
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    let start_until = |stage| -> Result<Committing> {
+        let mut committing = freezeframe.start_commit_of(&id, IMAGE, &["--debug"])?;
+        committing.wait_for_stage(stage)?;
+        Ok(committing)
+    };
+    let first = start_until("prepare")?;
+    first.stop()?;
+    let mut second = start_until("lock")?;
+    sleep(Duration::from_millis(500));
+    assert!(second.child.try_wait()?.is_none(), "it has not waited");
+    // Or it would have a lease of its own.
+    let leases = daemon.ctr().list(&["leases", "ls"])?;
+    assert_eq!(leases.len(), 1, "{leases:?}");
+    first.signal(Signal::CONT)?;
+    for commit in [first, second] {
+        commit.finish()?.succeeded()?;
+    }
+    Ok(())
 }
 
 /// The one that does not pause is not of one moment, and must not spoil the other.

@@ -48,7 +48,7 @@ fn a_reserve_that_is_no_size_is_named() -> Result {
 }
 
 #[test]
-fn heavy_work_is_nicer_than_we_were_started_and_the_freeze_is_not() -> Result {
+fn heavy_work_is_nicer_than_we_were_started() -> Result {
     let daemon = Daemon::start()?;
     let container = daemon.run(&["sleep", "1000"])?;
     container.shell("head -c 200000000 /dev/urandom >/srv/bulk")?;
@@ -70,10 +70,26 @@ fn heavy_work_is_nicer_than_we_were_started_and_the_freeze_is_not() -> Result {
         }))
     })?;
     assert_ne!(heavy, process);
-    assert_eq!(niceness(process, process)?, own);
-    assert_eq!(disk_priority(process), given);
     committing.signal(Signal::TERM)?;
     committing.finish()?;
+    Ok(())
+}
+
+#[test]
+fn nothing_yields_in_the_freeze() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["probe", "big", "/big", "64"])?;
+    container.wait_for("/big")?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    let committing = freezeframe.hold_commit_in_freeze(&container, REFERENCE)?;
+    let process = committing.child.id();
+    let own = std::process::id();
+    let given = (niceness(own, own)?, disk_priority(own));
+    for thread in threads(process)? {
+        assert_eq!((niceness(process, thread)?, disk_priority(thread)), given);
+    }
+    committing.signal(Signal::CONT)?;
+    committing.finish()?.succeeded()?;
     Ok(())
 }
 

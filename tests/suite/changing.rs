@@ -56,7 +56,7 @@ impl<'d> Scene<'d> {
             .freezeframe
             .start_commit(&self.container, IMAGE, &flags)?;
         committing.wait_for_stage(stage)?;
-        committing.signal(Signal::STOP)?;
+        committing.stop()?;
         let acted = act(&self.container);
         committing.signal(Signal::CONT)?;
         let commit = committing.finish()?;

@@ -5,6 +5,9 @@ use crate::FREEZEFRAME;
 use crate::report::on_terminal;
 use crate::scripted::Scripted;
 use harness::{BASE, Container, Daemon, FileSystem, Result, outcome};
+use rustix::fs::{major, minor};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 const REFERENCE: &str = "docker.io/library/delegated:latest";
 /// As many tries as freezeframe makes.
@@ -44,6 +47,33 @@ fn a_lost_race_is_run_again_and_nothing_is_heard_of_it() -> Result {
         assert_eq!(*digest, commit.outcome.text(), "{error}");
     }
     Ok(())
+}
+
+/// So that the sync of the real nerdctl, which has every disk of the machine wait, finds less to do in its pause.
+#[test]
+fn what_a_container_has_written_is_on_disk_when_the_real_nerdctl_begins() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    let device = fs::metadata(daemon.disk())?.dev();
+    let statistics = format!("/sys/dev/block/{}:{}/stat", major(device), minor(device));
+    let script = format!("cat {statistics} >$folder/statistics; exec $nerdctl \"$@\"");
+    let real = Scripted::new(&daemon, &script)?;
+    let freezeframe = real.before_us(&daemon)?;
+    let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+    container.shell("head -c 30000000 /dev/urandom >/new")?;
+    let before = bytes_written(&fs::read_to_string(statistics)?);
+    freezeframe
+        .commit(&container, REFERENCE, &[])?
+        .succeeded()?;
+    let written = bytes_written(&real.lines("statistics").concat()) - before;
+    assert!(written >= 30_000_000, "{written}");
+    Ok(())
+}
+
+/// The seventh number, in sectors of 512 bytes (block/stat.rst of the kernel's documentation).
+fn bytes_written(statistics: &str) -> u64 {
+    let sectors = statistics.split_whitespace().nth(6);
+    sectors.and_then(|word| word.parse().ok()).unwrap_or(0) * 512
 }
 
 #[test]

@@ -128,10 +128,13 @@ impl<'d> Fleet<'d> {
         commits.map(|commit| commit.finish_within(BOUND)).collect()
     }
 
-    fn expect_success_or(&self, commits: &[Commit], words: &[&str]) {
+    /// Returns how many have succeeded.
+    fn expect_success_or(&self, commits: &[Commit], words: &[&str]) -> usize {
         for (ship, commit) in self.ships.iter().zip(commits) {
             ship.expect_success_or(commit, words);
         }
+        let succeeded = |commit: &&Commit| commit.outcome.status.success();
+        commits.iter().filter(succeeded).count()
     }
 
     fn expect_running(&self) -> Result {

@@ -20,6 +20,7 @@ mod long_run;
 mod max_pause;
 mod pass_through;
 mod point_in_time;
+mod power_cut;
 mod regressions;
 mod report;
 mod same_tree;

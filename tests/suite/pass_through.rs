@@ -8,6 +8,7 @@ mod environment;
 mod inheritance;
 mod malformed;
 mod program;
+mod rootless;
 
 use crate::FREEZEFRAME;
 use harness::{Outcome, Result, TempDir, outcome};

@@ -18,11 +18,7 @@ mod scene;
 mod unchanged;
 
 use crate::FREEZEFRAME;
-use harness::{
-    Container, Daemon, FileSystem, Result, Signal, Tree, View, commit_by_oracle, wait_until,
-};
-use std::fs;
-use std::time::Duration;
+use harness::{Container, Daemon, FileSystem, Result, Signal, Tree, View, commit_by_oracle};
 
 const OURS: &str = "docker.io/library/ours:latest";
 const OURS_PAUSED: &str = "docker.io/library/ours-paused:latest";
@@ -73,22 +69,13 @@ fn an_image_of_a_tree_turned_over_before_the_freeze_is_what_the_differ_makes() -
     let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
     let mut commit = freezeframe.start_commit(&container, OURS, &["--debug"])?;
     commit.wait_for_stage("copy")?;
-    commit.signal(Signal::STOP)?;
-    wait_until_stopped(commit.child.id())?;
+    commit.stop()?;
     changes::turn_over(&container)?;
     commit.signal(Signal::CONT)?;
     commit.finish()?.succeeded()?;
     container.pause()?;
     commit_by_oracle(&container, ORACLE)?;
     assert_all_agree(&daemon, &[OURS])
-}
-
-fn wait_until_stopped(pid: u32) -> Result {
-    wait_until("freezeframe stopping", Duration::from_secs(5), || {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        let state = stat.rsplit(") ").next().unwrap_or_default();
-        Ok(state.starts_with('T').then_some(()))
-    })
 }
 
 /// The snapshot and the unpacked layers of each image against the oracle's.

@@ -86,6 +86,7 @@ fn a_container_that_somebody_resumes_under_the_daemons_pause_is_taken_again() ->
     let container = Container::with_law(&daemon)?;
     container.spawn(&["probe", "big", "/big", "128"])?;
     container.wait_for("/big")?;
+    let events = events(&daemon)?;
     let mut command = commit_of(&container)?;
     let mut child = command.process_group(0).stdout(Stdio::null()).spawn()?;
     let freezer = container.freezer()?;
@@ -99,6 +100,7 @@ fn a_container_that_somebody_resumes_under_the_daemons_pause_is_taken_again() ->
     let status = child.wait()?;
     resumed?;
     assert!(status.success(), "{status}");
+    assert!(count_of(events, "/tasks/paused")? > 1, "it was paused once");
     assert_eq!(container.status()?.as_deref(), Some("running"));
     check_law(&daemon, &View::snapshot(&daemon, IMAGE)?.path().join("law"))
 }

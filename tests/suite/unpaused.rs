@@ -144,7 +144,7 @@ fn a_container_that_changes_its_state_meanwhile_is_committed_without_a_pause() -
             let flags = ["--debug", "--pause=false"];
             let mut committing = freezeframe.start_commit(&container, IMAGE, &flags)?;
             committing.wait_for_stage(stage)?;
-            committing.signal(Signal::STOP)?;
+            committing.stop()?;
             let acted = act(&container);
             committing.signal(Signal::CONT)?;
             let commit = committing.finish()?.succeeded()?;

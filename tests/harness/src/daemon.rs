@@ -8,6 +8,7 @@
 pub(crate) mod disk;
 mod life;
 mod options;
+mod power;
 
 pub use disk::FileSystem;
 pub use options::Options;

@@ -1,7 +1,7 @@
 //! Paused and unpaused in the middle: a pause holds whoever freezes beside it.
 
-use super::{IMAGE, Scene, nothing};
-use harness::{Committing, Container, Daemon, Result, Signal};
+use super::{IMAGE, PATIENCE, Scene, nothing};
+use harness::{Committing, Container, Daemon, Result, Signal, wait_until};
 use std::fs;
 
 #[test]
@@ -74,6 +74,38 @@ fn a_pause_made_just_before_our_freeze_is_never_undone() -> Result {
     panic!("only {paused} of 20 pauses came before the freeze");
 }
 
+/// containerd knows nothing of it, as it knows nothing of ours.
+#[test]
+fn a_freeze_by_another_just_before_ours_is_never_undone() -> Result {
+    let daemon = Daemon::start()?;
+    let scene = Scene::new(&daemon, nothing)?;
+    let heartbeat = scene.container.heartbeat()?;
+    let freezer = scene.container.freezer()?;
+    let mut before_ours = 0;
+    for _ in 0..20 {
+        let committing = start_and_stop_before_the_freeze(&scene)?;
+        let is_first = !freezer.is_frozen();
+        freezer.set_frozen(true)?;
+        wait_until("the freeze", PATIENCE, || {
+            Ok(freezer.is_frozen().then_some(()))
+        })?;
+        let beats = heartbeat.beats()?;
+        committing.signal(Signal::CONT)?;
+        committing.finish()?.succeeded()?;
+        if is_first {
+            assert!(freezer.is_frozen(), "thawed");
+            assert_eq!(heartbeat.beats()?, beats, "frozen, but it ran");
+            before_ours += 1;
+        }
+        freezer.set_frozen(false)?;
+        scene.expect_lawful_image("the freeze")?;
+        if before_ours == 5 {
+            return Ok(());
+        }
+    }
+    panic!("only {before_ours} of 20 freezes came before ours");
+}
+
 fn start_and_stop_before_the_freeze(scene: &Scene) -> Result<Committing> {
     let mut committing = scene
         .freezeframe
@@ -81,7 +113,7 @@ fn start_and_stop_before_the_freeze(scene: &Scene) -> Result<Committing> {
     committing.wait_for_stage("freeze")?;
     let commit = committing.child.id();
     while !has_watchdog(commit) && committing.child.try_wait()?.is_none() {}
-    committing.signal(Signal::STOP)?;
+    committing.stop()?;
     Ok(committing)
 }
 

@@ -2,9 +2,10 @@
 //! mount points that had to be made.
 
 use super::{IMAGE, assert_is_theirs, commit};
-use harness::{BASE, Container, Daemon, Result, View};
+use harness::{BASE, Container, Daemon, FileSystem, Result, View, outcome};
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 /// A folder of the host's with one file, to be mounted.
 fn folder(daemon: &Daemon, name: &str) -> Result<String> {
@@ -104,4 +105,18 @@ fn what_a_privileged_container_mounts_and_makes_is_told_apart() -> Result {
     assert_eq!(image.read("/srv/secret")?, "changed\n");
     assert_eq!(content(&image.path().join("dev"))?, [""; 0]);
     assert_is_theirs(&container)
+}
+
+/// Such a file system tells no size at all.
+#[test]
+fn a_disk_in_memory_without_a_limit_has_room() -> Result {
+    let daemon = Daemon::start_on(FileSystem::Tmpfs)?;
+    let mut lift = Command::new("mount");
+    outcome(lift.args(["-o", "remount,size=0"]).arg(daemon.disk()))?.succeeded()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    container.shell("echo changed >/srv/plain")?;
+    commit(&container)?;
+    let plain = View::snapshot(&daemon, IMAGE)?.read("/srv/plain")?;
+    assert_eq!(plain, "changed\n");
+    Ok(())
 }

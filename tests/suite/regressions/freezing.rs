@@ -37,10 +37,7 @@ fn paused_during_our_freeze(end: impl FnOnce(Committing) -> Result) -> Result {
     let id = daemon.unique(&daemon.ctr().namespace);
     let freezer = run(&daemon, &flags, &id, &["probe", "big", "/big", "96"])?;
     let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
-    let committing = freezeframe.start_commit_of_until_frozen(&id, &freezer, IMAGE)?;
-    // Stopped, so that the freeze lasts until the pause is there.
-    committing.signal(Signal::STOP)?;
-    assert!(freezer.is_frozen(), "stopped too late");
+    let committing = freezeframe.hold_commit_of_in_freeze(&id, &freezer, IMAGE)?;
     fs::write(&runc.looked, "")?;
     daemon.ctr().run(&["tasks", "pause", &id])?;
     end(committing)?;
@@ -59,7 +56,7 @@ fn a_pause_by_nerdctl_while_a_commit_is_under_way_holds_afterwards() -> Result {
     for stage in ["plan", "prepare", "scan", "copy", "finish", "layer"] {
         let mut committing = freezeframe.start_commit(&container, IMAGE, &["--debug"])?;
         committing.wait_for_stage(stage)?;
-        committing.signal(Signal::STOP)?;
+        committing.stop()?;
         // It may have frozen meanwhile; then there is nothing that runs to be paused.
         let paused = container.pause().is_ok();
         committing.signal(Signal::CONT)?;

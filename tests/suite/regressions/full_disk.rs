@@ -24,7 +24,7 @@ fn a_disk_that_fills_up_under_the_layer_is_an_error_that_leaves_nothing() -> Res
     let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
     let mut committing = freezeframe.start_commit(&container, IMAGE, &["--debug"])?;
     committing.wait_for_stage("layer")?;
-    committing.signal(Signal::STOP)?;
+    committing.stop()?;
     let filler = fill(&daemon.disk())?;
     committing.signal(Signal::CONT)?;
     let outcome = committing.finish()?.outcome;

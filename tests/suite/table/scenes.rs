@@ -8,6 +8,8 @@ use std::fs;
 use std::time::Duration;
 
 const REFERENCE: &str = "docker.io/library/tabled:latest";
+/// How much a container holds that does not change, in bytes.
+const OLD: u64 = 20 << 20;
 
 /// How a commit went, with the reason where it was delegated.
 #[derive(Debug)]
@@ -133,6 +135,10 @@ fn verdict(report: &Value) -> Verdict {
 fn running(disk: FileSystem, run: &[&str], flags: &[&str]) -> Result<Verdict> {
     let daemon = Daemon::start_on(disk)?;
     let container = Container::run_with(&daemon, BASE, run, &["sleep", "1000"])?;
+    if !run.contains(&"--read-only") {
+        let script = format!("head -c {OLD} /dev/urandom >/old");
+        container.output(&["sh", "-c", &script])?;
+    }
     let commit = daemon.freezeframe(FREEZEFRAME)?;
     let commit = commit.commit(&container, REFERENCE, flags)?;
     assert_eq!(container.status()?.as_deref(), Some("running"));
@@ -145,7 +151,20 @@ fn running(disk: FileSystem, run: &[&str], flags: &[&str]) -> Result<Verdict> {
             commit.outcome.describe()
         );
     }
-    Ok(verdict(&commit.report))
+    let verdict = verdict(&commit.report);
+    if matches!(verdict, Verdict::Direct) {
+        expect_read_while_frozen(disk, &commit.report);
+    }
+    Ok(verdict)
+}
+
+/// What does not change is read again where signatures tell too little, and nowhere else.
+fn expect_read_while_frozen(disk: FileSystem, report: &Value) {
+    let bytes = |field: &str| report[field].as_u64().unwrap_or_default();
+    let read = bytes("bytes_copied_frozen") + bytes("bytes_compared_frozen");
+    let is_all = read >= OLD;
+    assert_eq!(is_all, disk == FileSystem::Tmpfs, "{report:#}");
+    assert!(is_all || read < 1 << 20, "{report:#}");
 }
 
 fn changed(change: impl FnOnce(&Container) -> Result) -> Result<Verdict> {
