@@ -2,12 +2,13 @@
 //!
 //! It measures from within how long its container stood still (`heartbeat`),
 //! writes files that keep a law at every instant (`write-law`, checked on any tree
-//! by `check-law`), makes load (`churn`, `append-logs`, `big`, `spin`) and files to
-//! measure with (`files`), changes things one step after the other (`overwrite`,
+//! by `check-law`), makes load (`churn`, `append-logs`, `big`, `spin`) and files and
+//! processes to measure with (`files`, `crowd`), changes things one step after the other (`overwrite`,
 //! `relink`), holds a file in a way that is hard to see (`hold`), and makes trees that
 //! nobody likes to walk (`swap`, `deep`, `names`).
 //! Linked statically, as the image has no C library.
 
+mod crowd;
 mod files;
 mod heartbeat;
 mod hold;
@@ -33,6 +34,7 @@ const USAGE: &str = "usage: probe heartbeat FILE
        probe overwrite FILE MIB
        probe relink DIR COUNT
        probe hold FILE
+       probe crowd COUNT DESCRIPTORS
        probe swap DIR
        probe deep DIR LEVELS
        probe names DIR COUNT";
@@ -65,6 +67,8 @@ fn run(words: &[&str]) -> io::Result<()> {
         ["big", file, mib] => load::big(Path::new(file), number(mib)?),
         ["overwrite", file, mib] => steps::overwrite(Path::new(file), number(mib)?),
         ["relink", directory, count] => steps::relink(Path::new(directory), number(count)?),
+        ["crowd", count, descriptors] => crowd::gather(number(count)?, number(descriptors)?),
+        ["idle"] => crowd::idle(),
         ["hold", file] => hold::hold(Path::new(file)),
         ["swap", directory] => hostile::swap(Path::new(directory)),
         ["deep", directory, levels] => hostile::deep(Path::new(directory), number(levels)?),

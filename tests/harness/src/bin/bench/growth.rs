@@ -1,4 +1,4 @@
-//! How both commits grow: with the entries that have changed, their bytes, and the base image.
+//! How both commits grow: with the entries that have changed, their bytes, the base image, and the processes.
 //!
 //! The frozen times become a chart as well, whose last point is W6 where that was measured.
 
@@ -13,6 +13,8 @@ use harness::{Daemon, FileSystem, Options, Result};
 const ENTRIES: [u64; 4] = [100, 1_000, 10_000, 100_000];
 const MEGABYTES: [u64; 4] = [1, 10, 100, 1_000];
 const FILES_IN_BASE: [u64; 3] = [700, 7_000, 70_000];
+const PROCESSES: [u64; 3] = [10, 100, 1_000];
+const DESCRIPTORS_EACH: u64 = 64;
 const FILES_OF_BYTES: u64 = 8;
 const LENGTH_OF_MANY: u64 = 100;
 const LENGTH_IN_BASE: u64 = 14_300;
@@ -34,6 +36,7 @@ pub fn measure(comparisons: &[Comparison]) -> Result {
     let bytes = with_bytes()?;
     print("MB", &bytes);
     print("files in the base image", &with_base()?);
+    print("processes", &with_processes()?);
     let million = comparisons.iter();
     let million = million.filter(|one| one.is("w6", FileSystem::Ext4));
     let more = million.map(|one| (1e6, &one.measured));
@@ -111,6 +114,21 @@ fn with_base() -> Result<Vec<Point>> {
         let scene = Scene::new(&daemon, &base)?;
         scene.container.shell("echo hello > /file")?;
         points.push(point(&scene, files, FEW)?);
+    }
+    Ok(points)
+}
+
+/// One small file, and ever more processes that do nothing.
+fn with_processes() -> Result<Vec<Point>> {
+    let daemon = roomy()?;
+    let scene = Scene::new(&daemon, &Base::Small)?;
+    scene.container.shell("echo hello > /file")?;
+    let mut before = 0;
+    let mut points = Vec::new();
+    for processes in PROCESSES {
+        scene.gather(processes - before, DESCRIPTORS_EACH)?;
+        before = processes;
+        points.push(point(&scene, processes, FEW)?);
     }
     Ok(points)
 }
