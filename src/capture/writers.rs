@@ -19,6 +19,7 @@ use anyhow::Result;
 use nix::libc;
 
 use super::signature::{Kind, Signature};
+use crate::system::descriptors::Descriptors;
 use crate::system::mounts::unescape;
 use crate::system::process::share_descriptors;
 use crate::system::signals;
@@ -39,7 +40,7 @@ impl Writers {
     /// A signal asks the commit to stop.
     pub fn look(&mut self, processes: &[u32]) -> Result<()> {
         for process in processes {
-            let threads = self.entries(&PathBuf::from(format!("/proc/{process}/task")));
+            let threads = self.threads(*process);
             self.look_at_mappings(&threads);
             self.look_at_descriptors(&threads)?;
         }
@@ -100,37 +101,39 @@ impl Writers {
                 continue;
             }
             seen.push(number);
-            for descriptor in self.entries(&thread.join("fd")) {
+            let descriptors = Descriptors::of_thread(thread);
+            let Some(descriptors) = self.unless_gone(descriptors) else {
+                continue;
+            };
+            let numbers = self.unless_gone(descriptors.numbers());
+            for number in numbers.unwrap_or_default() {
                 signals::check()?;
-                self.look_at_descriptor(thread, &descriptor);
+                self.look_at_descriptor(&descriptors, &number);
             }
         }
         Ok(())
     }
 
-    /// Sockets, pipes and the like have no path. Of an epoll what `fdinfo` says could keep us waiting for good, as its mutex
-    /// is taken for it.
-    fn look_at_descriptor(&mut self, thread: &Path, link: &Path) {
-        let target = self.unless_gone(fs::read_link(link));
-        let (Some(target), Some(number)) = (target, link.file_name()) else {
+    /// Sockets, pipes and the like have no path, and are not asked about.
+    fn look_at_descriptor(&mut self, descriptors: &Descriptors, number: &[u8]) {
+        let target = self.unless_gone(descriptors.target(number));
+        let Some(target) = target.filter(|target| target.starts_with(b"/")) else {
             return;
         };
-        if !target.has_root() {
-            return;
-        }
-        let information = fs::read_to_string(thread.join("fdinfo").join(number));
-        let information = self.unless_gone(information).unwrap_or_default();
+        let information = self.unless_gone(descriptors.information(number));
+        let information = information.unwrap_or_default();
         if is_direct_and_writable(&information) {
             // The kernel tells it since 5.14.
             self.inodes.extend(inode(&information));
-            self.add_name(&target);
+            self.add_name(Path::new(OsStr::from_bytes(&target)));
         }
     }
 
-    fn entries(&mut self, directory: &Path) -> Vec<PathBuf> {
-        let entries = fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-        let entries = self.unless_gone(entries).unwrap_or_default();
-        entries.into_iter().map(|entry| entry.path()).collect()
+    fn threads(&mut self, process: u32) -> Vec<PathBuf> {
+        let threads = fs::read_dir(format!("/proc/{process}/task"));
+        let threads = threads.and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        let threads = self.unless_gone(threads).unwrap_or_default();
+        threads.into_iter().map(|thread| thread.path()).collect()
     }
 
     /// What was found, unless its process has ended or has closed it.

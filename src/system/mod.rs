@@ -5,6 +5,7 @@
 
 pub mod cache;
 pub mod clock;
+pub mod descriptors;
 pub mod file;
 pub mod lock;
 #[cfg(test)]
