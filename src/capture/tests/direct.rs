@@ -14,8 +14,11 @@ use nix::libc;
 use nix::unistd::gettid;
 
 use super::place::{Place, disk};
+use crate::capture::clone::Clone;
+use crate::capture::scan::Scan;
 use crate::system::memory::AsynchronousWrite;
 use crate::system::process::unique_name;
+use crate::system::tree::Tree;
 
 const LENGTH: usize = 64 << 10;
 /// In bytes a second: were nobody to lift it, the write would last a minute.
@@ -26,6 +29,30 @@ const BOUND: Duration = Duration::from_secs(20);
 
 #[test]
 fn direct_io_that_is_under_way_at_the_scan_and_lands_after_the_copy_is_in_the_clone() {
+    lands_after_the_copy(|place, source, write| {
+        let write = write();
+        place.let_it_grow_old("direct");
+        let (clone, scan) = place.begin(source, &[std::process::id()]);
+        (clone, scan, write)
+    });
+}
+
+/// Nobody is seen to hold the file: its change time alone tells.
+#[test]
+fn direct_io_that_begins_after_the_scan_and_lands_after_the_copy_is_in_the_clone() {
+    lands_after_the_copy(|place, source, write| {
+        place.let_it_grow_old("direct");
+        let (clone, scan) = place.begin(source, &[]);
+        (clone, scan, write())
+    });
+}
+
+type Begun<'tree> = (Clone<'tree>, Scan, AsynchronousWrite);
+
+/// `begin` has the file "direct" written, before or after its scan.
+fn lands_after_the_copy(
+    begin: impl for<'tree> Fn(&Place, &'tree Tree, &dyn Fn() -> AsynchronousWrite) -> Begun<'tree>,
+) {
     if !PathBuf::from(CONTROLLER)
         .join("blkio.throttle.write_bps_device")
         .exists()
@@ -46,10 +73,9 @@ fn direct_io_that_is_under_way_at_the_scan_and_lands_after_the_copy_is_in_the_cl
         let file = options.open(place.path("direct")).unwrap();
         file.sync_all().unwrap();
         let throttle = Throttle::on(&disk);
-        let write = throttle.within(|| AsynchronousWrite::submit(&file, LENGTH, b'n').unwrap());
-        place.let_it_grow_old("direct");
+        let submit = || AsynchronousWrite::submit(&file, LENGTH, b'n').unwrap();
         let source = place.tree();
-        let (mut clone, scan) = place.begin(&source, &[std::process::id()]);
+        let (mut clone, scan, write) = begin(&place, &source, &|| throttle.within(submit));
         clone.copy_scanned(scan, &[]).unwrap();
         assert!(
             !write.is_done_within(0).unwrap(),
