@@ -166,7 +166,14 @@ fn our_own_name_has_our_own_commands() {
     );
     for line in [
         &["freezeframe", "-n", "k8s.io", "commit", "a", "b"][..],
-        &["freezeframe", "container", "commit", "-n=k8s.io", "a", "b"],
+        &[
+            "freezeframe",
+            "container",
+            "commit",
+            "--namespace=k8s.io",
+            "a",
+            "b",
+        ],
     ] {
         assert_eq!(commit(line).namespace.as_deref(), Some("k8s.io"));
     }

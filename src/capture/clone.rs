@@ -131,19 +131,20 @@ impl<'tree> Clone<'tree> {
         // Direct I/O may be in flight of a file that is closed by the time of the copy, or that was opened since.
         self.writers.look(&processes()?)?;
         self.update(&|| Ok(signals::check()?))?;
-        self.copy_updated(&processes()?, leaves_hot)
+        self.copy_updated(processes, leaves_hot)
     }
 
-    /// Copies `scan`, the first one, which is of the source and was made just now. `processes` are those that run by now.
-    pub fn copy_scanned(&mut self, scan: Scan, processes: &[u32]) -> Result<Pass> {
+    /// Copies `scan`, the first one, which is of the source and was made just now.
+    pub fn copy_scanned(&mut self, scan: Scan, processes: &Processes) -> Result<Pass> {
         self.ledger = Ledger::of(&scan);
         self.scan = scan;
         self.copy_updated(processes, false)
     }
 
-    fn copy_updated(&mut self, processes: &[u32], leaves_hot: bool) -> Result<Pass> {
+    fn copy_updated(&mut self, processes: &Processes, leaves_hot: bool) -> Result<Pass> {
+        // Before anybody asks which processes there are: one that comes later writes later.
         self.settling.since = Moment::stamped_now();
-        self.writers.look(processes)?;
+        self.writers.look(&processes()?)?;
         self.copy(leaves_hot)
     }
 

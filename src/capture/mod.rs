@@ -149,7 +149,7 @@ impl Capture<'_> {
 
     /// Passes over the running container until they are short.
     fn copy_ahead(&self, clone: &mut Clone, first: Scan) -> Result<()> {
-        let mut previous = clone.copy_scanned(first, &self.processes()?)?;
+        let mut previous = clone.copy_scanned(first, &|| self.processes())?;
         for _ in 1..MOST_PASSES {
             if previous.elapsed < SHORT_PASS || previous.changed == 0 {
                 break;

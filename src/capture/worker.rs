@@ -70,9 +70,9 @@ impl<'tree> Worker<'tree> {
 #[derive(Clone, Copy)]
 pub struct Settling {
     pub grain: Grain,
-    /// The clock before the last look at who holds which files, and so before anything of the pass was written back. Of what
-    /// is begun later this stamp or a later one tells: direct I/O, and the first store to a page that is clean. Those that
-    /// follow get none.
+    /// The clock before anybody asked, for the last time, who holds which files, and so before anything of the pass was
+    /// written back. Of what is begun later this stamp or a later one tells: direct I/O, and the first store to a page that is
+    /// clean. Those that follow get none.
     pub since: Moment,
 }
 

@@ -5,8 +5,9 @@
 //! path (a bind mount inside the container shows another path to them) and by inode number (hard links have other
 //! names); both may catch a file too many, which costs a copy and no more.
 //!
-//! They are looked for before and after each scan of a running container, and not under the freeze: what is begun after the
-//! second look moves the change time away from what was scanned (`worker::Settling`).
+//! They are looked for before and after each scan, and not under the freeze: what is begun after the second look moves the
+//! change time away from what was scanned (`worker::Settling`). What is under way meanwhile is seen by who holds the file;
+//! nobody sees who has closed it, or given up its mapping, before the I/O that they have begun has ended.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -116,16 +117,17 @@ impl Writers {
 
     /// Sockets, pipes and the like have no path, and are not asked about.
     fn look_at_descriptor(&mut self, descriptors: &Descriptors, number: &[u8]) {
-        let target = self.unless_gone(descriptors.target(number));
-        let Some(target) = target.filter(|target| target.starts_with(b"/")) else {
+        let Some(Some(path)) = self.unless_gone(descriptors.path(number)) else {
             return;
         };
         let information = self.unless_gone(descriptors.information(number));
         let information = information.unwrap_or_default();
         if is_direct_and_writable(&information) {
             // The kernel tells it since 5.14.
-            self.inodes.extend(inode(&information));
-            self.add_name(Path::new(OsStr::from_bytes(&target)));
+            let inode = inode(&information);
+            self.is_blind |= inode.is_none() && path.as_os_str().is_empty();
+            self.inodes.extend(inode);
+            self.add_name(&path);
         }
     }
 

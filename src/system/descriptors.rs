@@ -1,12 +1,13 @@
 //! The descriptors of other processes, as `/proc` shows them. What they are open on is never asked itself, as the answer
 //! could be long in coming.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, openat, readlinkat};
+use rustix::io::Errno;
 
 use super::tree::{self, Tree};
 
@@ -40,11 +41,16 @@ impl Descriptors {
         Ok(numbers)
     }
 
-    /// The path that it is open on; of what has none, a word in its place (`proc_pid_fd(5)`).
-    pub fn target(&self, number: &[u8]) -> io::Result<Vec<u8>> {
+    /// The path that it is open on, empty where it is longer than the kernel tells; `None` of what has none: a socket, a
+    /// pipe (`proc_pid_fd(5)`).
+    pub fn path(&self, number: &[u8]) -> io::Result<Option<PathBuf>> {
         let number = OsStr::from_bytes(number);
-        let target = readlinkat(self.links.root(), number, Vec::with_capacity(SHORT_PATH))?;
-        Ok(target.into_bytes())
+        let target = readlinkat(self.links.root(), number, Vec::with_capacity(SHORT_PATH));
+        let path = match target {
+            Err(Errno::NAMETOOLONG) => return Ok(Some(PathBuf::new())),
+            target => PathBuf::from(OsString::from_vec(target?.into_bytes())),
+        };
+        Ok(path.has_root().then_some(path))
     }
 
     /// What the kernel says of it first (`proc_pid_fdinfo(5)`): position, flags, mount and inode. Of what is no file that can

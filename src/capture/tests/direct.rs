@@ -13,7 +13,7 @@ use harness::{Disk, FileSystem, skipped, wait_until};
 use nix::libc;
 use nix::unistd::gettid;
 
-use super::place::{Place, disk};
+use super::place::{NOBODY, Place, disk};
 use crate::capture::clone::Clone;
 use crate::capture::scan::Scan;
 use crate::system::memory::AsynchronousWrite;
@@ -76,7 +76,7 @@ fn lands_after_the_copy(
         let submit = || AsynchronousWrite::submit(&file, LENGTH, b'n').unwrap();
         let source = place.tree();
         let (mut clone, scan, write) = begin(&place, &source, &|| throttle.within(submit));
-        clone.copy_scanned(scan, &[]).unwrap();
+        clone.copy_scanned(scan, NOBODY).unwrap();
         assert!(
             !write.is_done_within(0).unwrap(),
             "it was too fast to be under way"

@@ -7,7 +7,7 @@ use std::time::Duration;
 use harness::{FileSystem, wait_until};
 
 use super::PROVEN;
-use super::place::{Place, disk};
+use super::place::{NOBODY, Place, disk};
 use crate::system::clock::Moment;
 
 const TRIES: usize = 10;
@@ -69,7 +69,7 @@ fn a_file_with_a_stamp_of_the_future_counts_as_changed() {
         let source = place.tree();
         let (mut clone, mut scan) = place.begin(&source, &[]);
         scan.stamp("future", stamp);
-        clone.copy_scanned(scan, &[]).unwrap();
+        clone.copy_scanned(scan, NOBODY).unwrap();
         assert!(clone.is_settled("past") && !clone.is_settled("future"));
         place.finish(clone);
     }

@@ -63,7 +63,7 @@ fn a_store_to_a_page_that_was_dirty_at_a_later_scan_is_in_the_clone() {
             if is_put_off {
                 clone.put_write_back_off(0, 0);
             }
-            clone.copy_scanned(scan, &[]).unwrap();
+            clone.copy_scanned(scan, NOBODY).unwrap();
             mapping.store(0, b"two");
             fs::rename(place.path("mapped"), place.path(later)).unwrap();
             place.let_it_grow_old(later);
@@ -120,7 +120,7 @@ fn a_store_on_tmpfs_is_in_the_clone_as_signatures_are_not_trusted_there() {
     let source = place.tree();
     let (mut clone, scan) = place.begin(&source, &[]);
     clone.distrust();
-    clone.copy_scanned(scan, &[]).unwrap();
+    clone.copy_scanned(scan, NOBODY).unwrap();
     mapping.store(0, b"two");
     let read = place.finish(clone);
     assert!(
@@ -141,7 +141,7 @@ fn a_store_on_tmpfs_to_a_file_that_moved_with_its_directory_is_in_the_clone() {
     let source = place.tree();
     let (mut clone, scan) = place.begin(&source, &[]);
     clone.distrust();
-    clone.copy_scanned(scan, &[]).unwrap();
+    clone.copy_scanned(scan, NOBODY).unwrap();
     mapping.store(0, b"two");
     fs::rename(place.path("old"), place.path("new")).unwrap();
     place.finish(clone);

@@ -107,7 +107,7 @@ impl Place {
     /// Until the first copy.
     pub fn begin_copied<'tree>(&self, source: &'tree Tree) -> Clone<'tree> {
         let (mut clone, scan) = self.begin(source, &[]);
-        clone.copy_scanned(scan, &[]).unwrap();
+        clone.copy_scanned(scan, NOBODY).unwrap();
         clone
     }
 
@@ -144,7 +144,7 @@ impl Place {
         let source = self.tree();
         let (mut clone, scan) = self.begin(&source, &[]);
         scanned(&self.source());
-        clone.copy_scanned(scan, &[]).unwrap();
+        clone.copy_scanned(scan, NOBODY).unwrap();
         copied(&self.source());
         self.finish(clone)
     }

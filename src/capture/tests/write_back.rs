@@ -24,7 +24,7 @@ fn is_written_back(expected: u64, small: u64, others: usize) -> Option<bool> {
     let source = place.tree();
     let (mut clone, scan) = place.begin(&source, &[]);
     clone.put_write_back_off(expected, small);
-    clone.copy_scanned(scan, &[]).unwrap();
+    clone.copy_scanned(scan, NOBODY).unwrap();
     for number in 0..others {
         fs::write(place.path(&number.to_string()), "content").unwrap();
     }
@@ -89,7 +89,7 @@ fn what_is_removed_from_the_root_goes_although_nothing_is_copied() {
     let source = place.tree();
     let (mut clone, scan) = place.begin(&source, &[]);
     clone.put_write_back_off(0, 0);
-    clone.copy_scanned(scan, &[]).unwrap();
+    clone.copy_scanned(scan, NOBODY).unwrap();
     fs::remove_file(place.path("removed")).unwrap();
     place.finish_unpaused(clone);
 }

@@ -4,18 +4,20 @@
 
 use std::cell::Cell;
 use std::fs::{self, File, OpenOptions};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Child, Command, Stdio};
-use std::sync::Barrier;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::Result;
 use harness::{FileSystem, wait_until};
 use nix::libc;
 use nix::sched::{CloneFlags, unshare};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, mkdirat, openat};
 
 use super::PROVEN;
-use super::place::{Place, disk};
+use super::place::{NOBODY, Place, disk};
 use crate::capture::writers::Writers;
 use crate::system::memory::SharedMapping;
 
@@ -64,7 +66,7 @@ fn open_directly(place: &Place) -> File {
 fn delta_beside(place: &Place, before: &[u32], after: &[u32]) -> u64 {
     let source = place.tree();
     let (mut clone, scan) = place.begin(&source, before);
-    clone.copy_scanned(scan, after).unwrap();
+    clone.copy_scanned(scan, &|| Ok(after.to_vec())).unwrap();
     place.finish(clone).any()
 }
 
@@ -100,21 +102,46 @@ fn a_file_that_is_held_by_a_process_whose_first_thread_has_ended_counts_as_chang
 fn a_file_that_is_held_by_a_thread_with_descriptors_of_its_own_counts_as_changed() {
     let disk = disk(FileSystem::Ext4);
     let place = place(&disk);
-    let (held, wait) = (Barrier::new(2), Barrier::new(2));
+    let (opened, is_open) = mpsc::channel();
+    // It lasts as long as this thread works, should that panic.
+    let (work, end) = mpsc::channel::<()>();
     let bytes = std::thread::scope(|scope| {
-        scope.spawn(|| {
+        let place = &place;
+        scope.spawn(move || {
             unshare(CloneFlags::CLONE_FILES).unwrap();
-            let _file = open_directly(&place);
-            held.wait();
-            wait.wait();
+            let file = open_directly(place);
+            opened.send(()).unwrap();
+            let _ = end.recv();
+            drop(file);
         });
-        held.wait();
-        let bytes = delta_beside(&place, &[std::process::id()], &[]);
-        wait.wait();
-        bytes
+        let _work = work;
+        is_open.recv().unwrap();
+        delta_beside(place, &[std::process::id()], &[])
     });
     // Other tests of this process may hold files of the same name or number.
     assert!(bytes >= LENGTH as u64);
+}
+
+/// The kernel does not tell the path of a descriptor that is longer than a page.
+#[test]
+fn a_file_that_is_held_by_a_path_too_long_to_tell_counts_as_changed_and_nothing_else() {
+    let disk = disk(FileSystem::Ext4);
+    let place = place(&disk);
+    let mut directory = OwnedFd::from(File::open(disk.path()).unwrap());
+    let name = "long".repeat(50);
+    for _ in 0..25 {
+        mkdirat(&directory, &name, Mode::RWXU).unwrap();
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        directory = openat(&directory, &name, flags, Mode::empty()).unwrap();
+    }
+    let held = place.path("held");
+    linkat(CWD, &held, &directory, "held", AtFlags::empty()).unwrap();
+    place.let_it_grow_old("held");
+    let flags = OFlags::WRONLY | OFlags::DIRECT;
+    let file = openat(&directory, "held", flags, Mode::empty()).unwrap();
+    let holder = Holder::of(File::from(file));
+    let bytes = delta_beside(&place, &[holder.0.id()], &[]);
+    assert_eq!(bytes, LENGTH as u64);
 }
 
 /// What cannot be seen may be there.
@@ -125,7 +152,7 @@ fn where_not_all_can_be_seen_every_file_counts_as_changed() {
     let source = place.tree();
     let (mut clone, scan) = place.begin(&source, &[]);
     clone.writers = Writers::blind();
-    clone.copy_scanned(scan, &[]).unwrap();
+    clone.copy_scanned(scan, NOBODY).unwrap();
     assert_eq!(place.finish(clone).any(), 2 * LENGTH as u64);
 }
 
@@ -184,7 +211,9 @@ fn a_file_that_was_opened_for_direct_writing_after_the_scan_counts_as_changed() 
         let source = place.tree();
         let (mut clone, scan) = place.begin(&source, &[]);
         let holder = Holder::of(open_directly(&place));
-        clone.copy_scanned(scan, &[holder.0.id()]).unwrap();
+        clone
+            .copy_scanned(scan, &|| Ok(vec![holder.0.id()]))
+            .unwrap();
         drop(holder);
         assert_eq!(place.finish(clone).any(), LENGTH as u64);
     }

@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use harness::{FileSystem, wait_until};
 
 use super::on_all;
-use crate::capture::tests::place::{Place, disk};
+use crate::capture::tests::place::{NOBODY, Place, disk};
 use crate::capture::update::ENTRIES_AT_ONCE;
 
 const BOUND: Duration = Duration::from_secs(20);
@@ -155,7 +155,7 @@ fn a_file_that_is_written_all_through_its_own_copy_is_in_the_clone() {
         let is_copied = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| write_until(&is_copied, &place.path("large")));
-            let copied = clone.copy_scanned(scan, &[]);
+            let copied = clone.copy_scanned(scan, NOBODY);
             is_copied.store(true, Ordering::Relaxed);
             copied.unwrap();
         });

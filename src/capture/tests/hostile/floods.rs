@@ -7,7 +7,7 @@ use harness::{Disk, FileSystem};
 use rustix::fs::{XattrFlags, llistxattr, lsetxattr};
 
 use super::super::PROVEN;
-use super::super::place::{Place, disk};
+use super::super::place::{NOBODY, Place, disk};
 use crate::capture::scan::Scan;
 use crate::system::tree::Tree;
 
@@ -47,7 +47,7 @@ fn names_in_one_directory_are_cloned(file_system: FileSystem, count: usize) {
         count + 2,
         "with the folder and a file beside it"
     );
-    clone.copy_scanned(first, &[]).unwrap();
+    clone.copy_scanned(first, NOBODY).unwrap();
     fs::remove_file(folder.join("first")).unwrap();
     fs::write(folder.join("7"), "seven").unwrap();
     let delta = clone.read_delta(&|| Ok(())).unwrap();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use harness::wait_until;
 
 use super::super::PROVEN;
-use super::super::place::{Place, disk};
+use super::super::place::{NOBODY, Place, disk};
 use crate::capture::tests::random::SetOnDrop;
 
 const BOUND: Duration = Duration::from_secs(60);
@@ -46,7 +46,7 @@ fn a_file_that_grows_for_ever_is_read_to_where_it_was_scanned() {
                 .skip(1)
                 .map(|node| node.signature.size())
                 .sum();
-            clone.copy_scanned(scan, &[]).unwrap();
+            clone.copy_scanned(scan, NOBODY).unwrap();
             assert!(clone.bytes <= scanned, "{} of {scanned}", clone.bytes);
             let delta = clone.read_delta(&|| Ok(())).unwrap();
             // Whole or not, the next one is.

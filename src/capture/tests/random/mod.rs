@@ -91,7 +91,7 @@ fn between_the_stages(place: &Place, mut random: Random) {
         clone.put_write_back_off(0, 0);
     }
     change(&at, &mut random, 8);
-    clone.copy_scanned(scan, &[]).unwrap();
+    clone.copy_scanned(scan, NOBODY).unwrap();
     for _ in 0..random.below(3) {
         change(&at, &mut random, 8);
         clone.pass(NOBODY).unwrap();
