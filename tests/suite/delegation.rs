@@ -60,8 +60,8 @@ fn what_a_container_has_written_is_on_disk_when_the_real_nerdctl_begins() -> Res
     let real = Scripted::new(&daemon, &script)?;
     let freezeframe = real.before_us(&daemon)?;
     let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
-    container.shell("head -c 30000000 /dev/urandom >/new")?;
     let before = bytes_written(&fs::read_to_string(statistics)?);
+    container.shell("head -c 30000000 /dev/urandom >/new")?;
     freezeframe
         .commit(&container, REFERENCE, &[])?
         .succeeded()?;

@@ -47,9 +47,12 @@ impl View {
         } else {
             &[]
         };
-        daemon
-            .ctr()
-            .run(&[&["images", "export"], flags, &[&path, reference]].concat())?;
+        let export = [&["images", "export"], flags, &[&path, reference]].concat();
+        // containerd 2's ctr ends now and then before all of it is written: once more, then.
+        wait_until("a whole archive", Duration::from_secs(20), || {
+            daemon.ctr().run(&export)?;
+            Ok(is_whole_archive(&archive)?.then_some(()))
+        })?;
         ctr.run(&["images", "import", &path])?;
         std::fs::remove_file(&archive)?;
         let mut view = Self::mounted(daemon, ctr, reference)?;
@@ -106,6 +109,12 @@ fn unmount_soon(path: &Path) -> Result {
             unmounted => unmounted.map(Some).context("unmounting"),
         }
     })
+}
+
+/// Two blocks of zeros end one (pax(1), ustar interchange format).
+fn is_whole_archive(archive: &Path) -> Result<bool> {
+    let bytes = std::fs::read(archive)?;
+    Ok(bytes.ends_with(&[0; 1024]))
 }
 
 impl Drop for View {
