@@ -54,12 +54,10 @@ impl Daemon {
     }
 
     fn start_with(options: &Options) -> Result<Self> {
-        let folder = tempfile::Builder::new()
-            .prefix(FOLDER_PREFIX)
-            .tempdir()?
-            .keep();
+        let folder = tempfile::Builder::new().prefix(FOLDER_PREFIX).tempdir()?;
+        let caretaker = Caretaker::of(folder.path())?;
         // From here on the caretaker removes whatever there is, complete or not.
-        let caretaker = Caretaker::of(&folder)?;
+        let folder = folder.keep();
         disk::mount_disk(&folder, options)?;
         disk::mount_run(&folder)?;
         if let Some(kib) = options.records_kib {

@@ -20,12 +20,10 @@ impl Disk {
     }
 
     pub fn of_size(file_system: FileSystem, mib: u64) -> Result<Self> {
-        let folder = tempfile::Builder::new()
-            .prefix(FOLDER_PREFIX)
-            .tempdir()?
-            .keep();
+        let folder = tempfile::Builder::new().prefix(FOLDER_PREFIX).tempdir()?;
+        let caretaker = Caretaker::of(folder.path())?;
         // From here on the caretaker removes whatever there is, complete or not.
-        let caretaker = Caretaker::of(&folder)?;
+        let folder = folder.keep();
         mount_disk(
             &folder,
             &Options {
