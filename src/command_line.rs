@@ -39,11 +39,13 @@ pub fn commit() -> Command {
                 Takes::Text => arg.value_name("TEXT").action(ArgAction::Append),
                 Takes::Number => arg.value_name("NUMBER"),
             };
+            // For completions; the help names them already.
             let arg = match flag.long {
                 "compression" => arg.value_parser(["gzip", "zstd"]),
                 "format" => arg.value_parser(["docker", "oci"]),
                 _ => arg,
             };
+            let arg = arg.hide_possible_values(true);
             let arg = arg.hide(flag.help == "for the real nerdctl");
             match flag.short {
                 Some(short) => arg.short(short),

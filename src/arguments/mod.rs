@@ -105,8 +105,7 @@ impl Invocation {
     }
 
     fn of_nerdctl(words: Vec<OsString>) -> Self {
-        let text: Option<Vec<&str>> = words.iter().map(|word| word.to_str()).collect();
-        let Some(text) = text else {
+        let Some(text) = texts(&words) else {
             return Self::PassThrough(words);
         };
         match subcommand::find(&text) {
@@ -123,8 +122,12 @@ impl Invocation {
 }
 
 fn leads_to_commit(words: &[OsString]) -> bool {
-    let text: Option<Vec<&str>> = words.iter().map(|word| word.to_str()).collect();
-    text.is_some_and(|text| matches!(subcommand::find(&text), Found::Commit(_)))
+    texts(words).is_some_and(|text| matches!(subcommand::find(&text), Found::Commit(_)))
+}
+
+/// `None` where one of them is no text.
+fn texts(words: &[OsString]) -> Option<Vec<&str>> {
+    words.iter().map(|word| word.to_str()).collect()
 }
 
 fn is_named(program: &OsStr, name: &str) -> bool {
