@@ -1,8 +1,9 @@
 //! The clone and what is known of it: passes over the source that make the two equal.
 //!
-//! The order within a pass is the argument for its soundness: scan, then the clock, then writing back what is copied, then
-//! for each file the wait for a write under way, the copy. An entry is settled when a change after its copy is bound to
-//! show in the next scan. A pass over a running container may leave unsettled entries; the pass under the freeze leaves none.
+//! The order within a pass is the argument for its soundness: scan, then the clock, then the look at who holds which files,
+//! then writing back what is copied, then for each file the wait for a write under way, the copy. An entry is settled when a
+//! change after its copy is bound to show in the next scan. A pass over a running container may leave unsettled entries; the
+//! pass under the freeze leaves none.
 
 use std::collections::HashSet;
 use std::fs::{self, File};

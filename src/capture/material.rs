@@ -307,8 +307,9 @@ impl<'tree> Reader<'tree> {
 
     /// A file with the same content, where the file system can share it.
     fn share(&mut self, file: BorrowedFd<'_>) -> Result<Option<StagedFile>> {
-        let must_wait = cache::unwritten_pages(file).is_some_and(|pages| pages >= MOST_UNWRITTEN);
-        if !self.can_share || must_wait {
+        let must_wait =
+            || cache::unwritten_pages(file).is_some_and(|pages| pages >= MOST_UNWRITTEN);
+        if !self.can_share || must_wait() {
             return Ok(None);
         }
         let (target, staged) = self.staging.create()?;

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use nix::sys::statvfs::statvfs;
+use rustix::fs::statvfs;
 
 use crate::settings::Reserve;
+use crate::system::capacity::Capacity;
 
 /// Unless somebody says otherwise, this share of the disk stays free, but no more than so many bytes.
 const PERCENT_RESERVED: u64 = 5;
@@ -15,13 +16,10 @@ const MOST_RESERVED: u64 = 1 << 30;
 pub fn check(upper: &Path, size: u64, reserve: Reserve) -> Result<()> {
     let stat = statvfs(upper)
         .with_context(|| format!("asking for the free space of {}", upper.display()))?;
-    if stat.blocks() == 0 {
-        // A file system in memory without a limit tells no size (tmpfs(5), `size`).
+    let Some(Capacity { size: disk, free }) = Capacity::of(&stat) else {
         return Ok(());
-    }
-    let block = stat.fragment_size();
-    let free = stat.blocks_available() * block;
-    let reserve = bytes(reserve, stat.blocks() * block);
+    };
+    let reserve = bytes(reserve, disk);
     let needed = size.saturating_mul(2).saturating_add(reserve);
     ensure!(
         free >= needed,

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::capture::scan::Scan;
 use crate::capture::signature::Kind;
+use crate::system::capacity::Capacity;
 use crate::system::text::printable;
 use crate::system::tree::Tree;
 
@@ -17,11 +18,9 @@ const MOST_DISKS: u64 = 16;
 /// The files are so large, by what they say, that nobody could unpack the layer.
 pub fn check(tree: &Tree, scan: &Scan) -> Result<()> {
     let stat = rustix::fs::fstatvfs(tree.root()).context("asking for the size of the disk")?;
-    if stat.f_blocks == 0 {
-        // A file system in memory without a limit tells no size (tmpfs(5), `size`).
+    let Some(Capacity { size: disk, .. }) = Capacity::of(&stat) else {
         return Ok(());
-    }
-    let disk = stat.f_blocks.saturating_mul(stat.f_frsize);
+    };
     let mut seen = HashSet::new();
     let files = scan.entries().filter(|index| {
         let node = scan.node(*index);

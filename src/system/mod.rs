@@ -4,6 +4,7 @@
 //! symbolic link unless its name says so.
 
 pub mod cache;
+pub mod capacity;
 pub mod clock;
 pub mod descriptors;
 pub mod file;
