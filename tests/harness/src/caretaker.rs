@@ -23,7 +23,14 @@ use std::process::{Child, Command, Stdio};
 pub struct Caretaker(Child);
 
 impl Caretaker {
-    pub fn of(folder: &Path) -> Result<Self> {
+    /// A new folder, and who removes it with whatever there is in it, complete or not.
+    pub fn of_new_folder() -> Result<(PathBuf, Self)> {
+        let folder = tempfile::Builder::new().prefix(FOLDER_PREFIX).tempdir()?;
+        let caretaker = Self::of(folder.path())?;
+        Ok((folder.keep(), caretaker))
+    }
+
+    fn of(folder: &Path) -> Result<Self> {
         let mut command = Command::new(own_program("caretaker")?);
         command
             .arg(folder)
@@ -183,4 +190,4 @@ const RUNC_STATE: &str = "/run/containerd/runc";
 /// In a daemon's folder, a line for each.
 const NOTED_FIFOS: &str = "fifos";
 
-pub(crate) const FOLDER_PREFIX: &str = "freezeframe-test.";
+const FOLDER_PREFIX: &str = "freezeframe-test.";

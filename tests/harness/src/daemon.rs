@@ -13,7 +13,7 @@ mod power;
 pub use disk::FileSystem;
 pub use options::Options;
 
-use crate::caretaker::{Caretaker, FOLDER_PREFIX, namespace};
+use crate::caretaker::{Caretaker, namespace};
 use crate::ctr::Ctr;
 use crate::freezeframe::Freezeframe;
 use crate::image::{self, BASE};
@@ -54,10 +54,7 @@ impl Daemon {
     }
 
     fn start_with(options: &Options) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix(FOLDER_PREFIX).tempdir()?;
-        let caretaker = Caretaker::of(folder.path())?;
-        // From here on the caretaker removes whatever there is, complete or not.
-        let folder = folder.keep();
+        let (folder, caretaker) = Caretaker::of_new_folder()?;
         disk::mount_disk(&folder, options)?;
         disk::mount_run(&folder)?;
         if let Some(kib) = options.records_kib {

@@ -1,7 +1,7 @@
 //! A file system of its own for a test that needs no daemon: gone when dropped, or when the process dies.
 
 use crate::Result;
-use crate::caretaker::{Caretaker, FOLDER_PREFIX};
+use crate::caretaker::Caretaker;
 use crate::daemon::disk::mount_disk;
 use crate::daemon::{FileSystem, Options};
 use std::path::{Path, PathBuf};
@@ -20,10 +20,7 @@ impl Disk {
     }
 
     pub fn of_size(file_system: FileSystem, mib: u64) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix(FOLDER_PREFIX).tempdir()?;
-        let caretaker = Caretaker::of(folder.path())?;
-        // From here on the caretaker removes whatever there is, complete or not.
-        let folder = folder.keep();
+        let (folder, caretaker) = Caretaker::of_new_folder()?;
         mount_disk(
             &folder,
             &Options {

@@ -12,6 +12,8 @@ use crate::{Daemon, Result, Tree};
 use anyhow::Context;
 use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, unmount};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -113,8 +115,12 @@ fn unmount_soon(path: &Path) -> Result {
 
 /// Two blocks of zeros end one (pax(1), ustar interchange format).
 fn is_whole_archive(archive: &Path) -> Result<bool> {
-    let bytes = std::fs::read(archive)?;
-    Ok(bytes.ends_with(&[0; 1024]))
+    let (file, mut end) = (File::open(archive)?, [1; 1024]);
+    let Some(offset) = file.metadata()?.len().checked_sub(end.len() as u64) else {
+        return Ok(false);
+    };
+    file.read_exact_at(&mut end, offset)?;
+    Ok(end == [0; 1024])
 }
 
 impl Drop for View {

@@ -3,9 +3,9 @@
 //! It measures from within how long its container stood still (`heartbeat`),
 //! writes files that keep a law at every instant (`write-law`, checked on any tree
 //! by `check-law`), makes load (`churn`, `append-logs`, `big`, `spin`) and files and
-//! processes to measure with (`files`, `crowd`), changes things one step after the other (`overwrite`,
-//! `relink`), holds a file in a way that is hard to see (`hold`), and makes trees that
-//! nobody likes to walk (`swap`, `deep`, `names`).
+//! processes to measure with (`files`, `crowd`), changes things one step after the
+//! other (`overwrite`, `relink`), holds a file in a way that is hard to see (`hold`),
+//! and makes trees that nobody likes to walk (`swap`, `deep`, `names`).
 //! Linked statically, as the image has no C library.
 
 mod crowd;

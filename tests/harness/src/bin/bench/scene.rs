@@ -42,19 +42,6 @@ impl Workload {
 }
 
 impl<'d> Scene<'d> {
-    /// Adds so many idle processes to the container, with so many descriptors each.
-    pub fn gather(&self, count: u64, descriptors: u64) -> Result {
-        let members = self.container.freezer()?.folder().join("cgroup.procs");
-        let present = || Ok::<_, anyhow::Error>(fs::read_to_string(&members)?.lines().count());
-        let wanted = present()? + usize::try_from(count)?;
-        let words = [count, descriptors].map(|number| number.to_string());
-        self.container
-            .spawn(&["probe", "crowd", &words[0], &words[1]])?;
-        wait_until("the processes", PATIENCE, || {
-            Ok((present()? > wanted).then_some(()))
-        })
-    }
-
     /// A container of `base` with nothing changed yet.
     pub fn new(daemon: &'d Daemon, base: &Base) -> Result<Self> {
         let program = own_program("freezeframe")?;
@@ -68,6 +55,19 @@ impl<'d> Scene<'d> {
             container,
             heartbeat,
             freezeframe,
+        })
+    }
+
+    /// Adds so many idle processes to the container, with so many descriptors each.
+    pub fn gather(&self, count: u64, descriptors: u64) -> Result {
+        let members = self.container.freezer()?.folder().join("cgroup.procs");
+        let present = || Ok::<_, anyhow::Error>(fs::read_to_string(&members)?.lines().count());
+        let wanted = present()? + usize::try_from(count)?;
+        let words = [count, descriptors].map(|number| number.to_string());
+        self.container
+            .spawn(&["probe", "crowd", &words[0], &words[1]])?;
+        wait_until("the processes", PATIENCE, || {
+            Ok((present()? > wanted).then_some(()))
         })
     }
 
