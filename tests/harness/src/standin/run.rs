@@ -9,7 +9,9 @@ use anyhow::{Context, bail};
 use rustix::time::{ClockId, clock_gettime};
 use std::env;
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
+use std::process::Command;
 
 const VALUES: &[&str] = &[
     "--name",
@@ -28,10 +30,6 @@ const VALUES: &[&str] = &[
     "--tmpfs",
     "--snapshotter",
 ];
-
-/// ctr stops opening the pipes of a process when that has ended: on a busy machine its output was
-/// seen to be lost, if rarely.
-const LINGER: &str = "\"$@\"; code=$?; usleep 20000; exit $code";
 
 impl StandIn {
     pub fn run(&self, words: &[&str]) -> Result<i32> {
@@ -125,18 +123,36 @@ impl StandIn {
             .split_first()
             .context("exec wants a container")?;
         let id = self.resolve(container)?;
-        let exec_id = new_id();
-        let fifos = state_folder(&id)?.join("fifos").display().to_string();
-        let mut call = vec!["tasks", "exec", "--fifo-dir", &fifos, "--exec-id", &exec_id];
         if is_detached(&options) {
-            call.push("--detach");
+            let fifos = state_folder(&id)?.join("fifos").display().to_string();
+            let status = self
+                .exec_call(&["--detach", "--fifo-dir", &fifos], &id, words)
+                .status()?;
+            return Ok(status.code().unwrap_or(1));
         }
-        call.push(&id);
-        if !is_detached(&options) {
-            call.extend(["sh", "-c", LINGER, "sh"]);
-        }
-        let status = self.ctr.command().args(call).args(words).status()?;
+        self.exec_printing(&id, words)
+    }
+
+    /// By way of a file that the shim writes, all of it before ctr ends. Of its own pipes ctr stops even the opening
+    /// when the process has ended, and on a busy machine the output was seen to be lost.
+    fn exec_printing(&self, id: &str, words: &[String]) -> Result<i32> {
+        let output = state_folder(id)?.join(new_id());
+        let uri = format!("file://{}", output.display());
+        let status = self.exec_call(&["--log-uri", &uri], id, words).status()?;
+        // One that is refused has no output.
+        let printed = fs::read(&output).unwrap_or_default();
+        let _ = fs::remove_file(&output);
+        std::io::stdout().write_all(&printed)?;
         Ok(status.code().unwrap_or(1))
+    }
+
+    fn exec_call(&self, flags: &[&str], id: &str, words: &[String]) -> Command {
+        let mut call = self.ctr.command();
+        call.args(["tasks", "exec", "--exec-id", &new_id()])
+            .args(flags)
+            .arg(id)
+            .args(words);
+        call
     }
 }
 
