@@ -25,9 +25,9 @@ use crate::system::tree::{self, Tree};
 
 /// Larger files are staged, so that a few of them do not use the memory up.
 const LARGEST_IN_MEMORY: u64 = 16 << 20;
-/// Sharing waits until all of a file is on disk, and asks nobody meanwhile. With more than this to be written, in pages,
+/// Sharing waits until all of a file is on disk, and asks nobody meanwhile. With more than this to be written,
 /// comparing or copying is sooner done.
-const MOST_UNWRITTEN: u64 = 4096;
+const MOST_UNWRITTEN: u64 = 16 << 20;
 /// A file that has so much of its own writing as a whiteout is none.
 const WHITEOUT_ATTRIBUTE: &str = "trusted.overlay.whiteout";
 pub const OPAQUE_ATTRIBUTE: &str = "trusted.overlay.opaque";
@@ -307,8 +307,7 @@ impl<'tree> Reader<'tree> {
 
     /// A file with the same content, where the file system can share it.
     fn share(&mut self, file: BorrowedFd<'_>) -> Result<Option<StagedFile>> {
-        let must_wait =
-            || cache::unwritten_pages(file).is_some_and(|pages| pages >= MOST_UNWRITTEN);
+        let must_wait = || cache::unwritten(file).is_some_and(|bytes| bytes >= MOST_UNWRITTEN);
         if !self.can_share || must_wait() {
             return Ok(None);
         }

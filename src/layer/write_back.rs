@@ -73,7 +73,7 @@ mod tests {
             fs::write(disk.path().join(name), content).unwrap();
         }
         let file = File::open(disk.path().join(files[0].0)).unwrap();
-        if cache::unwritten_pages(file.as_fd()).is_none() {
+        if cache::unwritten(file.as_fd()).is_none() {
             skipped("the kernel does not tell what is written");
             return None;
         }
@@ -82,7 +82,7 @@ mod tests {
 
     fn is_written(disk: &Disk, name: &str) -> bool {
         let file = File::open(disk.path().join(name)).unwrap();
-        cache::unwritten_pages(file.as_fd()) == Some(0)
+        cache::unwritten(file.as_fd()) == Some(0)
     }
 
     fn wait_for(disk: &Disk, name: &str) {

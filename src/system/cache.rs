@@ -34,8 +34,8 @@ struct Statistics {
     recently_evicted: u64,
 }
 
-/// Pages of `file` that are not on disk yet; `None` where the kernel does not tell.
-pub fn unwritten_pages(file: BorrowedFd<'_>) -> Option<u64> {
+/// How much of `file` is not on disk yet, in bytes of whole pages; `None` where the kernel does not tell.
+pub fn unwritten(file: BorrowedFd<'_>) -> Option<u64> {
     let whole = Range {
         offset: 0,
         length: 0,
@@ -51,7 +51,7 @@ pub fn unwritten_pages(file: BorrowedFd<'_>) -> Option<u64> {
             0,
         )
     };
-    (answer == 0).then(|| found.dirty + found.written_back)
+    (answer == 0).then(|| in_bytes(found.dirty + found.written_back))
 }
 
 /// How much may wait to be written, in bytes, before the kernel begins to write of its own accord
@@ -62,7 +62,11 @@ pub fn most_unwritten() -> u64 {
     let mut lines = statistics.lines();
     let pages = lines.find_map(|line| line.strip_prefix("nr_dirty_background_threshold "));
     let pages: Option<u64> = pages.and_then(|pages| pages.parse().ok());
-    pages.map_or(0, |pages| pages * rustix::param::page_size() as u64)
+    pages.map_or(0, in_bytes)
+}
+
+fn in_bytes(pages: u64) -> u64 {
+    pages * rustix::param::page_size() as u64
 }
 
 /// How far a file has been given to the disk that is gone through from its beginning on.
@@ -176,16 +180,17 @@ mod tests {
         let path = disk.path().join("file");
         fs::write(&path, vec![7; 3 * usize::try_from(PORTION).unwrap()]).unwrap();
         let file = File::open(path).unwrap();
-        let unwritten = || unwritten_pages(file.as_fd());
-        let Some(all) = unwritten() else {
+        let left = || unwritten(file.as_fd());
+        let Some(all) = left() else {
             skipped("the kernel does not tell what is written");
             return;
         };
+        assert_eq!(all, 3 * PORTION);
         let mut portions = Portions::default();
         portions.advance(file.as_fd(), PORTION - 1);
-        assert_eq!(unwritten(), Some(all));
+        assert_eq!(left(), Some(all));
         portions.advance(file.as_fd(), PORTION + 1);
-        let is_written = || Ok((unwritten() == Some(all / 3)).then_some(()));
+        let is_written = || Ok((left() == Some(PORTION)).then_some(()));
         wait_until("two portions on disk", PATIENCE, is_written).unwrap();
     }
 

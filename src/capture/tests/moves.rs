@@ -233,5 +233,5 @@ fn a_new_large_file_is_shared_where_the_file_system_can_once_it_is_on_disk() {
 
 fn tells_what_is_written(disk: &Disk) -> bool {
     let root = File::open(disk.path()).unwrap();
-    cache::unwritten_pages(root.as_fd()).is_some()
+    cache::unwritten(root.as_fd()).is_some()
 }

@@ -30,12 +30,12 @@ fn is_written_back(expected: u64, small: u64, others: usize) -> Option<bool> {
     }
     assert_eq!(clone.pass(NOBODY).unwrap().changed, others);
     let copy = File::open(place.replica().join("large")).unwrap();
-    let unwritten = cache::unwritten_pages(copy.as_fd());
+    let unwritten = cache::unwritten(copy.as_fd());
     place.finish(clone);
     if unwritten.is_none() {
         skipped("the kernel does not tell what is written");
     }
-    unwritten.map(|pages| pages == 0)
+    unwritten.map(|bytes| bytes == 0)
 }
 
 fn assert_written_back(expected: u64, small: u64, others: usize) {
