@@ -10,6 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use nix::libc;
 
 use crate::system::mounts::{MountEntry, mounts_of};
 
@@ -167,11 +168,16 @@ impl Cgroup {
     }
 
     /// The processes in and below the cgroup.
-    pub fn processes(&self) -> Vec<u32> {
+    ///
+    /// # Errors
+    /// Not all of them can be known.
+    pub fn processes(&self) -> Result<Vec<u32>> {
         let mut processes = Vec::new();
         let mut waiting = vec![self.directory.clone()];
         while let Some(directory) = waiting.pop() {
-            let members = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
+            let members = members(&directory).with_context(|| {
+                format!("reading which processes are in {}", directory.display())
+            })?;
             processes.extend(members.lines().filter_map(|line| line.parse::<u32>().ok()));
             let children = fs::read_dir(directory).into_iter().flatten().flatten();
             waiting.extend(
@@ -180,7 +186,7 @@ impl Cgroup {
                     .map(|child| child.path()),
             );
         }
-        processes
+        Ok(processes)
     }
 
     fn state_file(&self) -> PathBuf {
@@ -201,9 +207,19 @@ impl Cgroup {
     }
 }
 
+/// A cgroup that is gone has none; those of a threaded one are listed above it (kernel: admin-guide/cgroup-v2.rst).
+fn members(directory: &Path) -> io::Result<String> {
+    let members = fs::read_to_string(directory.join("cgroup.procs"));
+    let code = members.as_ref().err().and_then(io::Error::raw_os_error);
+    match code {
+        Some(libc::ENOENT | libc::ENODEV | libc::EOPNOTSUPP) => Ok(String::new()),
+        _ => members,
+    }
+}
+
 fn is_gone(error: &anyhow::Error) -> bool {
     let code = error.downcast_ref().and_then(io::Error::raw_os_error);
-    matches!(code, Some(nix::libc::ENOENT | nix::libc::ENODEV))
+    matches!(code, Some(libc::ENOENT | libc::ENODEV))
 }
 
 /// The path from a mount of the hierarchy to a cgroup. `None` where that mount does not show it: a part of the hierarchy may
@@ -279,6 +295,21 @@ mod tests {
         assert_eq!(path_in(text, Version::One), Some("/default/abc"));
         assert_eq!(path_in(text, Version::Two), Some("/unified"));
         assert_eq!(path_in("0::/\n", Version::One), None);
+    }
+
+    #[test]
+    fn a_cgroup_that_is_gone_has_no_processes_and_one_that_cannot_be_read_fails() {
+        let folder = harness::TempDir::new().unwrap();
+        let cgroup = |name: &str| Cgroup {
+            directory: folder.path().join(name),
+            version: Version::Two,
+        };
+        assert!(cgroup("gone").processes().unwrap().is_empty());
+        fs::create_dir_all(folder.path().join("odd/below/cgroup.procs")).unwrap();
+        fs::write(folder.path().join("odd/cgroup.procs"), "1\n2\n").unwrap();
+        cgroup("odd").processes().unwrap_err();
+        fs::remove_dir_all(folder.path().join("odd/below")).unwrap();
+        assert_eq!(cgroup("odd").processes().unwrap(), [1_u32, 2]);
     }
 
     #[test]

@@ -113,7 +113,7 @@ impl Freezer {
 
     pub fn processes(&self) -> Result<Vec<u32>> {
         match self {
-            Self::Cgroup(cgroup) => Ok(cgroup.processes()),
+            Self::Cgroup(cgroup) => cgroup.processes(),
             Self::Task {
                 containerd,
                 container,
