@@ -16,7 +16,7 @@ use rustix::fs::{
 use super::material::{CAPABILITY_ATTRIBUTE, Content, FileMaterial, OPAQUE_ATTRIBUTE, PatchData};
 use super::memory::{Memory, Piece};
 use super::signature::Signature;
-use crate::system::file;
+use crate::system::{attributes, file};
 
 pub fn make_directory(
     parent: BorrowedFd<'_>,
@@ -36,9 +36,9 @@ pub fn make_directory(
         (CAPABILITY_ATTRIBUTE, capability),
     ] {
         if let Some(value) = value {
-            file::set_attribute(directory.as_fd(), attribute, value)?;
+            attributes::set(directory.as_fd(), attribute, value)?;
         } else {
-            file::remove_attribute(directory.as_fd(), attribute)?;
+            attributes::remove(directory.as_fd(), attribute)?;
         }
     }
     Ok(())
@@ -59,7 +59,7 @@ pub fn make_file(
     fchown(&file, Some(uid(signature)), Some(gid(signature)))?;
     fchmod(&file, Mode::from_raw_mode(signature.permissions()))?;
     if let Some(capability) = &material.capability {
-        file::set_attribute(file.as_fd(), CAPABILITY_ATTRIBUTE, capability)?;
+        attributes::set(file.as_fd(), CAPABILITY_ATTRIBUTE, capability)?;
     }
     Ok(futimens(&file, &times(signature))?)
 }
@@ -143,7 +143,7 @@ pub fn set_attributes_at(
         chmodat(parent, name, mode, AtFlags::empty())?;
     }
     if let Some(capability) = capability {
-        file::set_attribute_at(parent, name.as_bytes(), CAPABILITY_ATTRIBUTE, capability)?;
+        attributes::set_at(parent, name.as_bytes(), CAPABILITY_ATTRIBUTE, capability)?;
     }
     Ok(utimensat(parent, name, &times(signature), flags)?)
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 
 use super::material::OPAQUE_ATTRIBUTE;
 use super::signature::{Kind, Signature};
-use crate::system::file;
+use crate::system::attributes::Attributes;
 use crate::system::tree::{self, Tree};
 
 /// The layers, the uppermost first.
@@ -107,6 +107,6 @@ impl Merged {
 }
 
 fn is_opaque(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<bool> {
-    let value = file::attribute_at(parent, name, OPAQUE_ATTRIBUTE)?;
+    let value = Attributes::at(parent, name)?.value(OPAQUE_ATTRIBUTE)?;
     Ok(value.is_some_and(|value| value == b"y"))
 }

@@ -18,6 +18,7 @@ use super::memory::{Memory, Piece};
 use super::scan::{Check, Node, Scan};
 use super::signature::{Kind, Signature};
 use super::staging::{StagedFile, Staging};
+use crate::system::attributes::Attributes;
 use crate::system::cache;
 use crate::system::file::{self, Segment};
 use crate::system::text::printable;
@@ -221,7 +222,7 @@ impl<'tree> Reader<'tree> {
 
     /// That of an entry which cannot be opened.
     fn capability(&self, name: &[u8]) -> io::Result<Option<Vec<u8>>> {
-        file::attribute_at(self.parent()?, name, CAPABILITY_ATTRIBUTE)
+        Attributes::at(self.parent()?, name)?.value(CAPABILITY_ATTRIBUTE)
     }
 
     fn file_material(
@@ -232,11 +233,11 @@ impl<'tree> Reader<'tree> {
         check: &Check,
     ) -> Result<Material> {
         let file = file.as_fd();
-        refuse_merged_only(file)?;
-        if size == 0 && file::attribute(file, WHITEOUT_ATTRIBUTE)?.is_some() {
+        let attributes = own_attributes(file)?;
+        if size == 0 && attributes.value(WHITEOUT_ATTRIBUTE)?.is_some() {
             return Ok(Material::Whiteout);
         }
-        let capability = file::attribute(file, CAPABILITY_ATTRIBUTE)?;
+        let capability = attributes.value(CAPABILITY_ATTRIBUTE)?;
         let data = file::segments(file, size, check)?;
         let content = match copy {
             Some(copy) => self.against(file, copy.as_fd(), &data, size, check)?,
@@ -345,12 +346,12 @@ fn length(data: &[Segment]) -> u64 {
 }
 
 fn directory_material(directory: &OwnedFd) -> Result<Material> {
-    refuse_merged_only(directory.as_fd())?;
-    let opaque = file::attribute(directory.as_fd(), OPAQUE_ATTRIBUTE)?;
+    let attributes = own_attributes(directory.as_fd())?;
+    let opaque = attributes.value(OPAQUE_ATTRIBUTE)?;
     Ok(Material::Directory {
         // "x" marks a directory with whiteouts in extended attributes, which hides nothing by itself.
         opaque: opaque.is_some_and(|value| value == b"y"),
-        capability: file::attribute(directory.as_fd(), CAPABILITY_ATTRIBUTE)?,
+        capability: attributes.value(CAPABILITY_ATTRIBUTE)?,
     })
 }
 
@@ -370,9 +371,11 @@ impl std::fmt::Display for MergedOnly {
 
 impl std::error::Error for MergedOnly {}
 
-fn refuse_merged_only(file: BorrowedFd<'_>) -> Result<()> {
+/// The attributes of an entry that is all there.
+fn own_attributes(file: BorrowedFd<'_>) -> Result<Attributes<'_>> {
+    let attributes = Attributes::of(file)?;
     for name in MERGED_ONLY {
-        anyhow::ensure!(file::attribute(file, name)?.is_none(), MergedOnly(name));
+        anyhow::ensure!(attributes.value(name)?.is_none(), MergedOnly(name));
     }
-    Ok(())
+    Ok(attributes)
 }

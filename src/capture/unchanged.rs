@@ -21,7 +21,7 @@ use super::lower::{Below, Layers, Lower};
 use super::material::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE};
 use super::scan::{Node, ROOT, Scan};
 use super::signature::{Kind, Signature};
-use crate::system::file;
+use crate::system::attributes::Attributes;
 use crate::system::signals;
 use crate::system::text::printable;
 use crate::system::tree::{self, Tree};
@@ -103,7 +103,7 @@ impl<'a> Comparison<'a> {
                 self.layers[child] = below.layers;
             }
         }
-        let opaque = file::attribute(directory.as_fd(), OPAQUE_ATTRIBUTE)?;
+        let opaque = Attributes::of(directory.as_fd())?.value(OPAQUE_ATTRIBUTE)?;
         self.hides[index] = self.hides[self.scan.parent(index)] || opaque.is_some();
         if self.hides[index] {
             let names = children.iter().map(|child| self.scan.name(*child));
@@ -202,7 +202,7 @@ fn is_same(
     if !have_same_attributes(here, there) {
         return Ok(false);
     }
-    let capability = |parent| file::attribute_at(parent, name, CAPABILITY_ATTRIBUTE);
+    let capability = |parent| Attributes::at(parent, name)?.value(CAPABILITY_ATTRIBUTE);
     if capability(directory)? != capability(below.parent)? {
         return Ok(false);
     }

@@ -18,8 +18,8 @@ use crate::capture::directory::WHITEOUT_PREFIX;
 use crate::capture::material::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE};
 use crate::capture::scan::{Node, ROOT, Scan};
 use crate::capture::signature::Kind;
+use crate::system::attributes::Attributes;
 use crate::system::cache::{self, Portions};
-use crate::system::file;
 use crate::system::text::printable;
 use crate::system::tree::{self, Tree};
 
@@ -119,7 +119,7 @@ impl Archive<'_> {
         let scan = self.scan;
         let directory = self.enter(scan.parent(index))?.as_fd();
         let name = scan.name(index);
-        entry.set_capability(file::attribute_at(directory, name, CAPABILITY_ATTRIBUTE)?);
+        entry.set_capability(Attributes::at(directory, name)?.value(CAPABILITY_ATTRIBUTE)?);
         self.append_entry(entry)
     }
 
@@ -138,8 +138,9 @@ impl Archive<'_> {
 
     fn append_directory(&mut self, index: usize, node: &Node, mut path: Vec<u8>) -> Result<()> {
         let directory = self.enter(index)?.as_fd();
-        let is_opaque = file::attribute(directory, OPAQUE_ATTRIBUTE)?.is_some();
-        let capability = file::attribute(directory, CAPABILITY_ATTRIBUTE)?;
+        let attributes = Attributes::of(directory)?;
+        let is_opaque = attributes.value(OPAQUE_ATTRIBUTE)?.is_some();
+        let capability = attributes.value(CAPABILITY_ATTRIBUTE)?;
         path.push(b'/');
         let mut entry = Entry::new(node, path.clone(), EntryType::Directory);
         entry.set_capability(capability);
@@ -167,7 +168,7 @@ impl Archive<'_> {
         let file = tree::open_own(directory.as_fd(), scan.name(index))?;
         let mut entry = Entry::new(node, path, EntryType::Regular);
         entry.size = node.signature.size();
-        entry.set_capability(file::attribute(file.as_fd(), CAPABILITY_ATTRIBUTE)?);
+        entry.set_capability(Attributes::of(file.as_fd())?.value(CAPABILITY_ATTRIBUTE)?);
         let size = entry.size;
         self.append_entry(entry)?;
         self.append_content(&file.into(), size)

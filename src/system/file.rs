@@ -1,25 +1,19 @@
-//! Contents and extended attributes of files that are open.
+//! Contents of files that are open.
 //!
 //! Reading goes by the data a file has, and holes stay holes. A write that is under way is waited for first: ext4 and
-//! btrfs do so when they are asked for data (`SEEK_DATA`, lseek(2)), xfs when it reads. All sizes are bounds the caller gives, never what the file says by now.
+//! btrfs do so when they are asked for data (`SEEK_DATA`, lseek(2)), xfs when it reads. All sizes are bounds the caller
+//! gives, never what the file says by now.
 
-use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::os::fd::BorrowedFd;
 
-use rustix::fs::{FallocateFlags, SeekFrom, XattrFlags};
+use rustix::fs::{FallocateFlags, SeekFrom};
 use rustix::io::Errno;
 
 /// So that a long copy can be stopped.
 const PIECE: u64 = 16 << 20;
 /// So that a file of many pieces can be left: so many take milliseconds to find.
 const SEGMENTS_AT_ONCE: usize = 1024;
-/// Most values are shorter.
-const SHORT_ATTRIBUTE: usize = 256;
-/// Larger than any attribute value the kernel takes (`XATTR_SIZE_MAX`, linux/limits.h).
-const LARGEST_ATTRIBUTE: usize = 64 << 10;
 
 /// A run of bytes that is no hole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,79 +180,4 @@ fn copy_through_memory(
     let count = read_at(from, &mut buffer, offset)?;
     write_at(to, &buffer[..count], offset)?;
     Ok(count as u64)
-}
-
-/// The value of an extended attribute, `None` where there is none (or the file system knows none).
-pub fn attribute(file: BorrowedFd<'_>, name: &str) -> io::Result<Option<Vec<u8>>> {
-    read_attribute(|value| rustix::fs::fgetxattr(file, name, value))
-}
-
-/// The same of the entry `entry` of a directory, which may be of a kind that cannot be opened; no link is followed.
-pub fn attribute_at(
-    directory: BorrowedFd<'_>,
-    entry: &[u8],
-    name: &str,
-) -> io::Result<Option<Vec<u8>>> {
-    let path = path_beneath(directory, entry);
-    read_attribute(|value| rustix::fs::lgetxattr(&path, name, value))
-}
-
-fn read_attribute(
-    read: impl Fn(&mut [u8]) -> rustix::io::Result<usize>,
-) -> io::Result<Option<Vec<u8>>> {
-    let mut value = vec![0; SHORT_ATTRIBUTE];
-    let length = match read(&mut value) {
-        Err(Errno::RANGE) => {
-            value.resize(LARGEST_ATTRIBUTE, 0);
-            read(&mut value)
-        }
-        length => length,
-    };
-    match length {
-        Ok(length) => {
-            value.truncate(length);
-            Ok(Some(value))
-        }
-        Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-pub fn set_attribute(file: BorrowedFd<'_>, name: &str, value: &[u8]) -> io::Result<()> {
-    Ok(rustix::fs::fsetxattr(
-        file,
-        name,
-        value,
-        XattrFlags::empty(),
-    )?)
-}
-
-/// The same for the entry `entry` of a directory; no link is followed.
-pub fn set_attribute_at(
-    directory: BorrowedFd<'_>,
-    entry: &[u8],
-    name: &str,
-    value: &[u8],
-) -> io::Result<()> {
-    let path = path_beneath(directory, entry);
-    Ok(rustix::fs::lsetxattr(
-        path,
-        name,
-        value,
-        XattrFlags::empty(),
-    )?)
-}
-
-/// Attributes are not to be had by directory and name before Linux 6.13.
-fn path_beneath(directory: BorrowedFd<'_>, entry: &[u8]) -> PathBuf {
-    let directory = format!("/proc/self/fd/{}", directory.as_raw_fd());
-    Path::new(&directory).join(OsStr::from_bytes(entry))
-}
-
-/// Removes an extended attribute, should there be one.
-pub fn remove_attribute(file: BorrowedFd<'_>, name: &str) -> io::Result<()> {
-    match rustix::fs::fremovexattr(file, name) {
-        Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(()),
-        removed => Ok(removed?),
-    }
 }

@@ -3,6 +3,7 @@
 //! What is here knows nothing of containers. Names are bytes, descriptors close themselves, and nothing follows a
 //! symbolic link unless its name says so.
 
+pub mod attributes;
 pub mod cache;
 pub mod capacity;
 pub mod clock;
