@@ -19,6 +19,7 @@ use crate::arguments::{CommitArguments, Property};
 use crate::containerd::{Containerd, Task};
 use crate::passthrough::RealNerdctl;
 use crate::settings::Strategy;
+use crate::system::tree;
 
 /// Shims whose containers share the host's kernel, so that the host sees all they write.
 const HOST_KERNEL_RUNTIMES: [&str; 3] = [
@@ -186,7 +187,7 @@ impl Plan {
     }
 }
 
-/// What stands in the way of a direct commit, as far as the container's record tells.
+/// What stands in the way of a direct commit, as far as the container's record and the kernel tell.
 fn obstacle(subject: &Subject, arguments: &CommitArguments) -> Option<String> {
     if let Some(flag) = arguments.foreign_layer {
         return Some(format!("{flag} layers are made by the real nerdctl alone"));
@@ -203,6 +204,9 @@ fn obstacle(subject: &Subject, arguments: &CommitArguments) -> Option<String> {
         .and_then(Value::as_array);
     if mappings.is_some_and(|mappings| !mappings.is_empty()) {
         return Some("the container's user IDs are mapped".to_owned());
+    }
+    if !tree::resolves_beneath() {
+        return Some("the kernel does not resolve paths beneath a directory (openat2)".to_owned());
     }
     None
 }

@@ -50,6 +50,18 @@ impl Tree {
     }
 }
 
+/// Whether the kernel resolves paths beneath a directory (since Linux 5.6), and whoever confines us lets it.
+pub fn resolves_beneath() -> bool {
+    let opened = rustix::fs::openat2(
+        CWD,
+        c".",
+        OFlags::PATH | OFlags::CLOEXEC,
+        Mode::empty(),
+        BENEATH,
+    );
+    !matches!(opened, Err(Errno::NOSYS | Errno::PERM))
+}
+
 /// A path that is moved out of the tree while it is resolved gives the same error as a mount, which stays.
 fn open_beneath(
     directory: BorrowedFd<'_>,

@@ -4,8 +4,11 @@
 use crate::FREEZEFRAME;
 use crate::report::on_terminal;
 use crate::scripted::Scripted;
-use harness::{BASE, Container, Daemon, FileSystem, Result, outcome};
+use harness::{BASE, Container, Daemon, FileSystem, Result, View, outcome, own_program};
+use nix::libc;
 use rustix::fs::{major, minor};
+use serde_json::Value;
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
@@ -46,6 +49,28 @@ fn a_lost_race_is_run_again_and_nothing_is_heard_of_it() -> Result {
         let digest = &daemon.ctr().manifest(REFERENCE)?["config"]["digest"];
         assert_eq!(*digest, commit.outcome.text(), "{error}");
     }
+    Ok(())
+}
+
+#[test]
+fn a_kernel_that_does_not_resolve_paths_beneath_a_directory_is_left_to_the_real_nerdctl() -> Result
+{
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    container.shell("echo something >/srv/new")?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    let report = daemon.run_folder().join("report.json");
+    let openat2 = libc::SYS_openat2.to_string();
+    let probe = own_program("probe")?.display().to_string();
+    let mut command = freezeframe.command_behind(&[&probe, "without", &openat2]);
+    let commit = command.args(["commit", "--report"]).arg(&report);
+    outcome(commit.args([&container.name, REFERENCE]))?.succeeded()?;
+    let report: Value = serde_json::from_slice(&fs::read(report)?)?;
+    assert_eq!(report["strategy"], "delegate");
+    let reason = "the kernel does not resolve paths beneath a directory (openat2)";
+    assert_eq!(report["reason"], reason);
+    let view = View::snapshot(&daemon, REFERENCE)?;
+    assert!(view.tree()?.entries.contains_key(OsStr::new("srv/new")));
     Ok(())
 }
 

@@ -5,9 +5,11 @@
 //! by `check-law`), makes load (`churn`, `append-logs`, `big`, `spin`) and files and
 //! processes to measure with (`files`, `crowd`), changes things one step after the
 //! other (`overwrite`, `relink`), holds a file in a way that is hard to see (`hold`),
-//! and makes trees that nobody likes to walk (`swap`, `deep`, `names`).
+//! makes trees that nobody likes to walk (`swap`, `deep`, `names`), and runs a program
+//! as on a kernel that is older (`without`).
 //! Linked statically, as the image has no C library.
 
+mod calls;
 mod crowd;
 mod files;
 mod heartbeat;
@@ -35,6 +37,7 @@ const USAGE: &str = "usage: probe heartbeat FILE
        probe relink DIR COUNT
        probe hold FILE
        probe crowd COUNT DESCRIPTORS
+       probe without CALL[,CALL…] PROGRAM [ARGUMENT…]
        probe swap DIR
        probe deep DIR LEVELS
        probe names DIR COUNT";
@@ -70,6 +73,10 @@ fn run(words: &[&str]) -> io::Result<()> {
         ["crowd", count, descriptors] => crowd::gather(number(count)?, number(descriptors)?),
         ["idle"] => crowd::idle(),
         ["hold", file] => hold::hold(Path::new(file)),
+        ["without", calls, ref command @ ..] => {
+            let calls: io::Result<Vec<_>> = calls.split(',').map(number).collect();
+            calls::without(&calls?, command)
+        }
         ["swap", directory] => hostile::swap(Path::new(directory)),
         ["deep", directory, levels] => hostile::deep(Path::new(directory), number(levels)?),
         ["names", directory, count] => hostile::names(Path::new(directory), number(count)?),
