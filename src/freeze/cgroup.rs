@@ -175,10 +175,11 @@ impl Cgroup {
         let mut processes = Vec::new();
         let mut waiting = vec![self.directory.clone()];
         while let Some(directory) = waiting.pop() {
-            let members = members(&directory).with_context(|| {
-                format!("reading which processes are in {}", directory.display())
-            })?;
-            processes.extend(members.lines().filter_map(|line| line.parse::<u32>().ok()));
+            processes.extend(
+                members(&directory)?
+                    .lines()
+                    .filter_map(|line| line.parse::<u32>().ok()),
+            );
             let children = fs::read_dir(directory).into_iter().flatten().flatten();
             waiting.extend(
                 children
@@ -197,8 +198,7 @@ impl Cgroup {
     }
 
     fn read(&self, name: &str) -> Result<String> {
-        let path = self.directory.join(name);
-        fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
+        read(&self.directory.join(name))
     }
 
     fn write(&self, value: &str) -> Result<()> {
@@ -208,18 +208,25 @@ impl Cgroup {
 }
 
 /// A cgroup that is gone has none; those of a threaded one are listed above it (kernel: admin-guide/cgroup-v2.rst).
-fn members(directory: &Path) -> io::Result<String> {
-    let members = fs::read_to_string(directory.join("cgroup.procs"));
-    let code = members.as_ref().err().and_then(io::Error::raw_os_error);
-    match code {
-        Some(libc::ENOENT | libc::ENODEV | libc::EOPNOTSUPP) => Ok(String::new()),
-        _ => members,
+fn members(directory: &Path) -> Result<String> {
+    match read(&directory.join("cgroup.procs")) {
+        Err(error) if is_gone(&error) || code(&error) == Some(libc::EOPNOTSUPP) => {
+            Ok(String::new())
+        }
+        members => members,
     }
 }
 
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
+}
+
 fn is_gone(error: &anyhow::Error) -> bool {
-    let code = error.downcast_ref().and_then(io::Error::raw_os_error);
-    matches!(code, Some(libc::ENOENT | libc::ENODEV))
+    matches!(code(error), Some(libc::ENOENT | libc::ENODEV))
+}
+
+fn code(error: &anyhow::Error) -> Option<i32> {
+    error.downcast_ref().and_then(io::Error::raw_os_error)
 }
 
 /// The path from a mount of the hierarchy to a cgroup. `None` where that mount does not show it: a part of the hierarchy may
