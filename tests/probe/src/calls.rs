@@ -6,6 +6,9 @@ use std::process::Command;
 
 /// The offset of the call's number in `struct seccomp_data` (linux/seccomp.h).
 const NUMBER: u32 = 0;
+/// prctl(2) takes whole words.
+const SET: libc::c_ulong = 1;
+const UNUSED: libc::c_ulong = 0;
 
 /// Becomes `command`, which is told that the calls of these numbers are unknown.
 pub fn without(numbers: &[u64], command: &[&str]) -> io::Result<()> {
@@ -35,10 +38,10 @@ fn refuse(numbers: &[u64]) -> io::Result<()> {
     };
     // SAFETY: neither call touches memory but to read the filter, which outlives them.
     let is_installed = unsafe {
-        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, SET, UNUSED, UNUSED, UNUSED) == 0
             && libc::prctl(
                 libc::PR_SET_SECCOMP,
-                libc::SECCOMP_MODE_FILTER,
+                libc::c_ulong::from(libc::SECCOMP_MODE_FILTER),
                 &raw const program,
             ) == 0
     };

@@ -174,8 +174,7 @@ fn attributes_of_other_overlays_mean_nothing() -> Result {
             return Ok(());
         }
         set(&tree.join("recreated"), "trusted.overlay.opaque", b"y")?;
-        set(&tree.join("empty"), "trusted.overlay.whiteout", b"y")?;
-        Ok(())
+        set(&tree.join("empty"), "trusted.overlay.whiteout", b"y")
     })?;
     assert!(agreed.has("emptied/child") && agreed.has("recreated/child") && agreed.has("empty"));
     assert!(agreed.has("modified") && agreed.has("to-file/nested/grandchild"));

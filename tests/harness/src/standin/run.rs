@@ -11,7 +11,6 @@ use std::env;
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::Command;
 
 const VALUES: &[&str] = &[
     "--name",
@@ -125,10 +124,7 @@ impl StandIn {
         let id = self.resolve(container)?;
         if is_detached(&options) {
             let fifos = state_folder(&id)?.join("fifos").display().to_string();
-            let status = self
-                .exec_call(&["--detach", "--fifo-dir", &fifos], &id, words)
-                .status()?;
-            return Ok(status.code().unwrap_or(1));
+            return self.call_exec(&["--detach", "--fifo-dir", &fifos], &id, words);
         }
         self.exec_printing(&id, words)
     }
@@ -138,21 +134,19 @@ impl StandIn {
     fn exec_printing(&self, id: &str, words: &[String]) -> Result<i32> {
         let output = state_folder(id)?.join(new_id());
         let uri = format!("file://{}", output.display());
-        let status = self.exec_call(&["--log-uri", &uri], id, words).status()?;
+        let code = self.call_exec(&["--log-uri", &uri], id, words)?;
         // One that is refused has no output.
         let printed = fs::read(&output).unwrap_or_default();
         let _ = fs::remove_file(&output);
         std::io::stdout().write_all(&printed)?;
-        Ok(status.code().unwrap_or(1))
+        Ok(code)
     }
 
-    fn exec_call(&self, flags: &[&str], id: &str, words: &[String]) -> Command {
+    fn call_exec(&self, flags: &[&str], id: &str, words: &[String]) -> Result<i32> {
         let mut call = self.ctr.command();
-        call.args(["tasks", "exec", "--exec-id", &new_id()])
-            .args(flags)
-            .arg(id)
-            .args(words);
-        call
+        call.args(["tasks", "exec", "--exec-id", &new_id()]);
+        let status = call.args(flags).arg(id).args(words).status()?;
+        Ok(status.code().unwrap_or(1))
     }
 }
 
