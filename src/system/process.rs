@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
@@ -203,8 +203,15 @@ pub fn ends_within(child: &mut Child, bound: Duration) -> bool {
 /// Whether there is something to read, or nothing will come any more, before `bound` has passed.
 pub fn is_readable_within(descriptor: &impl AsFd, bound: Duration) -> io::Result<bool> {
     let mut waiting = [PollFd::new(descriptor.as_fd(), PollFlags::POLLIN)];
-    let bound = PollTimeout::try_from(bound).unwrap_or(PollTimeout::MAX);
-    Ok(poll(&mut waiting, bound)? > 0)
+    let began = Instant::now();
+    loop {
+        let left = bound.saturating_sub(began.elapsed());
+        match poll(&mut waiting, left.try_into().unwrap_or(PollTimeout::MAX)) {
+            // By the end of a child, of which duct wants to hear.
+            Err(Errno::EINTR) => {}
+            ready => return Ok(ready? > 0),
+        }
+    }
 }
 
 /// Opens what is closed of standard input, output and error as /dev/null, so that no file of ours gets their numbers
