@@ -9,7 +9,6 @@ use crate::capture::lower::Lower;
 use crate::capture::material::MergedOnly;
 use crate::capture::{Capture, Captured, Tally, unchanged};
 use crate::containerd::{Containerd, Lease, OverlayMount};
-use crate::freeze::Freezer;
 use crate::image::{Image, Parts};
 use crate::layer::{self, Layer};
 use crate::locks::Locks;
@@ -60,7 +59,6 @@ impl DirectCommit<'_> {
             pause: arguments.pause,
             max_pause,
             reserve,
-            freezer: &|pid| Freezer::of_container(containerd, subject, pid),
         };
         let captured = capture.run(stages, &mut tally);
         drop(locks);

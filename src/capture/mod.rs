@@ -35,7 +35,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::containerd::{Containerd, OverlayMount, Task};
-use crate::freeze::{Attempt, Freezer, Frozen, HOLD_BOUND, Stuck};
+use crate::freeze::{Attempt, Freezer, Frozen, HOLD_BOUND, Stuck, thaw_abandoned};
 use crate::plan::Subject;
 use crate::settings::Reserve;
 use crate::stages::Stages;
@@ -80,8 +80,6 @@ pub struct Capture<'a> {
     pub max_pause: Option<Duration>,
     /// What is to stay free on the disk.
     pub reserve: Reserve,
-    /// Finds what freezes the task with this process.
-    pub freezer: &'a (dyn Fn(u32) -> Result<Freezer> + Sync),
 }
 
 /// The finished clone, and what it took.
@@ -140,7 +138,7 @@ impl Capture<'_> {
         if changes_little(&scan, Moment::stamped_now()) {
             clone.put_write_back_off(size, size_of_files(&scan, cache::PORTION));
         }
-        self.thaw_abandoned()?;
+        thaw_abandoned(self.containerd, self.subject)?;
         stages.time("copy", || yielding(|| self.copy_ahead(&mut clone, scan)))?;
         stages.time("freeze", || self.copy_rest(&mut clone, tally))?;
         self.check_still_there(&source)?;

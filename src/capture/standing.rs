@@ -22,7 +22,7 @@ impl Capture<'_> {
     pub fn standing(&self) -> Result<Standing> {
         let task = self.containerd.task(&self.subject.id)?;
         if task.status == TaskStatus::Running {
-            let freezer = (self.freezer)(task.pid)?;
+            let freezer = self.freezer(task.pid)?;
             // containerd would say paused if this was its own doing.
             if !freezer.is_frozen()? {
                 let pid = task.pid;
@@ -37,18 +37,10 @@ impl Capture<'_> {
         if task.status == TaskStatus::Idle {
             return Ok(Vec::new());
         }
-        match (self.freezer)(task.pid)?.processes() {
+        match self.freezer(task.pid)?.processes() {
             Err(_) if self.containerd.has_ended(&self.subject.id, task.pid)? => Ok(Vec::new()),
             processes => processes,
         }
-    }
-
-    pub fn thaw_abandoned(&self) -> Result<()> {
-        let task = self.containerd.task(&self.subject.id)?;
-        if task.status == TaskStatus::Idle {
-            return Ok(());
-        }
-        (self.freezer)(task.pid)?.thaw_if_abandoned(task.status)
     }
 
     /// To be asked just before a freeze. Who is about to pause the container through containerd is known to it long before
@@ -74,5 +66,10 @@ impl Capture<'_> {
             let task = containerd.task(&self.subject.id)?;
             Ok(task.status == TaskStatus::Paused)
         })
+    }
+
+    /// Freezes the task whose first process is `pid`.
+    fn freezer(&self, pid: u32) -> Result<Freezer> {
+        Freezer::of_container(self.containerd, self.subject, pid)
     }
 }

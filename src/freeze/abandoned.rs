@@ -25,6 +25,11 @@ pub fn clean_up_after_the_dead(containerd: &Containerd, subject: &Subject) -> Re
         .into_iter()
         .filter(gone)
         .for_each(AbandonedMark::clear);
+    thaw_abandoned(containerd, subject)
+}
+
+/// Thaws the container if a dead commit left it frozen.
+pub fn thaw_abandoned(containerd: &Containerd, subject: &Subject) -> Result<()> {
     let task = containerd.task(&subject.id)?;
     if task.status == TaskStatus::Idle {
         return Ok(());
@@ -42,7 +47,7 @@ fn names_a_cgroup_that_is_gone(mark: &AbandonedMark) -> bool {
 impl Freezer {
     /// Thaws what a commit left frozen that is dead, and whose watchdog is dead or stopped. Where containerd knows of a
     /// pause that we did not make through it, somebody wants that.
-    pub fn thaw_if_abandoned(&self, status: TaskStatus) -> Result<()> {
+    fn thaw_if_abandoned(&self, status: TaskStatus) -> Result<()> {
         let Some(mark) = AbandonedMark::of(&self.name()) else {
             return Ok(());
         };

@@ -149,21 +149,15 @@ impl Cgroup {
             Version::One => "THAWED",
             Version::Two => "0",
         };
-        match self.write(wanted) {
-            Err(error) if is_gone(&error) => Ok(()),
-            answer => answer,
-        }
+        unless_gone(self.write(wanted))
     }
 
     /// Whether every process is frozen now; none is where the cgroup is gone.
     pub fn is_frozen(&self) -> Result<bool> {
-        let text = match self.read(match self.version {
+        let text = unless_gone(self.read(match self.version {
             Version::One => "freezer.state",
             Version::Two => "cgroup.events",
-        }) {
-            Err(error) if is_gone(&error) => return Ok(false),
-            text => text?,
-        };
+        }))?;
         Ok(self.version.says_frozen(&text))
     }
 
@@ -180,12 +174,7 @@ impl Cgroup {
                     .lines()
                     .filter_map(|line| line.parse::<u32>().ok()),
             );
-            let children = fs::read_dir(directory).into_iter().flatten().flatten();
-            waiting.extend(
-                children
-                    .filter(|child| child.file_type().is_ok_and(|kind| kind.is_dir()))
-                    .map(|child| child.path()),
-            );
+            waiting.extend(children(&directory)?);
         }
         Ok(processes)
     }
@@ -207,22 +196,32 @@ impl Cgroup {
     }
 }
 
-/// A cgroup that is gone has none; those of a threaded one are listed above it (kernel: admin-guide/cgroup-v2.rst).
+/// Those of a threaded cgroup are listed above it (kernel: admin-guide/cgroup-v2.rst).
 fn members(directory: &Path) -> Result<String> {
-    match read(&directory.join("cgroup.procs")) {
-        Err(error) if is_gone(&error) || code(&error) == Some(libc::EOPNOTSUPP) => {
-            Ok(String::new())
-        }
+    match unless_gone(read(&directory.join("cgroup.procs"))) {
+        Err(error) if code(&error) == Some(libc::EOPNOTSUPP) => Ok(String::new()),
         members => members,
     }
+}
+
+fn children(directory: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    let entries = entries.with_context(|| format!("reading {}", directory.display()));
+    let children = unless_gone(entries)?.into_iter();
+    let children = children.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    Ok(children.map(|child| child.path()).collect())
 }
 
 fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
 }
 
-fn is_gone(error: &anyhow::Error) -> bool {
-    matches!(code(error), Some(libc::ENOENT | libc::ENODEV))
+/// A cgroup that is gone has nothing.
+fn unless_gone<T: Default>(answer: Result<T>) -> Result<T> {
+    match answer {
+        Err(error) if matches!(code(&error), Some(libc::ENOENT | libc::ENODEV)) => Ok(T::default()),
+        answer => answer,
+    }
 }
 
 fn code(error: &anyhow::Error) -> Option<i32> {

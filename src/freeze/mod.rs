@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-pub use abandoned::clean_up_after_the_dead;
+pub use abandoned::{clean_up_after_the_dead, thaw_abandoned};
 pub use cgroup::{Cgroup, Stuck, Version};
 pub use pause_watch::{Pause, PauseWatch};
 
