@@ -18,7 +18,7 @@ use super::ledger::{Ledger, Move};
 use super::material::ReadEntry;
 use super::replica::Replica;
 use super::scan::{Check, Scan};
-use super::signature::{Kind, Signature};
+use super::signature::Signature;
 use super::staging::{StagedFile, Staging};
 use super::update::Changes;
 use super::work::Work;
@@ -320,11 +320,9 @@ pub fn content_size(scan: &Scan) -> u64 {
 
 /// The same of files that are smaller than this.
 pub fn size_of_files(scan: &Scan, limit: u64) -> u64 {
-    let mut seen = HashSet::new();
-    let signatures = scan.nodes().iter().map(|node| &node.signature);
+    let signatures = scan.files().map(|index| &scan.node(index).signature);
     signatures
-        .filter(|signature| signature.kind == Kind::File && signature.size() < limit)
-        .filter(|signature| !signature.has_other_links() || seen.insert(signature.identity()))
+        .filter(|signature| signature.size() < limit)
         .map(Signature::allocated)
         .sum()
 }

@@ -16,6 +16,7 @@ mod memory;
 mod replica;
 pub mod scan;
 pub mod signature;
+pub mod size;
 mod space;
 mod staging;
 mod standing;
@@ -128,8 +129,9 @@ impl Capture<'_> {
         // Without a grain no change time vouches for a directory's names.
         let grain = self.trusts_signatures.then_some(grain);
         let scan = stages.time("scan", || Scan::of_changing(&source, grain, check))?;
+        size::check(&source, &scan)?;
+        space::check(&self.prepared.upper, &scan, self.reserve)?;
         let size = content_size(&scan);
-        space::check(&self.prepared.upper, size, self.reserve)?;
         let (upper, staging) = (&self.prepared.upper, &self.prepared.work);
         let mut clone = Clone::new(&source, upper, staging, writers, size)?;
         if !self.trusts_signatures {

@@ -4,7 +4,7 @@
 //! container runs is scanned as empty: the scan under the freeze decides. Left out are sockets, which no layer has, and
 //! names that mean something else in a layer. About 100 bytes are held for each entry; `update` looks again in place.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::iter;
 
 use anyhow::{Context, Result, ensure};
@@ -131,6 +131,16 @@ impl Scan {
     /// All entries that are there but the root; directories before what is in them.
     pub fn entries(&self) -> impl DoubleEndedIterator<Item = usize> + '_ {
         (1..self.nodes.len()).filter(|index| !self.nodes[*index].is_gone)
+    }
+
+    /// All files that are there, each once whatever names it has.
+    pub fn files(&self) -> impl Iterator<Item = usize> + '_ {
+        let mut seen = HashSet::new();
+        self.entries().filter(move |index| {
+            let signature = &self.node(*index).signature;
+            signature.kind == Kind::File
+                && (!signature.has_other_links() || seen.insert(signature.identity()))
+        })
     }
 
     /// Entries left out because no layer can carry their names.

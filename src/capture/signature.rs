@@ -88,9 +88,9 @@ impl Signature {
         }
     }
 
-    /// What is allocated of the size, in bytes: holes are not.
+    /// What is allocated of the size, in bytes of whole pages: holes are not.
     pub fn allocated(&self) -> u64 {
-        self.size().min(u64::from(self.pages) * PAGE)
+        self.size().div_ceil(PAGE).min(self.pages.into()) * PAGE
     }
 
     /// Major and minor number of a device node.

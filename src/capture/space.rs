@@ -1,26 +1,30 @@
-//! Free space: the clone fills the very disk that the container writes to, so a reserve is left or nothing is begun.
+//! Free space: the clone fills the very disk that the container writes to, so a reserve is left or nothing is begun. So it
+//! is with the inodes of a file system that has no more than it was made with.
 
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use rustix::fs::statvfs;
 
+use super::clone::content_size;
+use super::scan::Scan;
 use crate::settings::Reserve;
-use crate::system::capacity::Capacity;
+use crate::system::capacity::{Capacity, free_inodes};
 
 /// Unless somebody says otherwise, this share of the disk stays free, but no more than so many bytes.
 const PERCENT_RESERVED: u64 = 5;
 const MOST_RESERVED: u64 = 1 << 30;
 
-/// The clone, and a layer of at most its size, go to the very disk that the container writes to.
-pub fn check(upper: &Path, size: u64, reserve: Reserve) -> Result<()> {
+/// The clone of what was scanned, and a layer of at most its size, go to the very disk that the container writes to.
+pub fn check(upper: &Path, scan: &Scan, reserve: Reserve) -> Result<()> {
     let stat = statvfs(upper)
         .with_context(|| format!("asking for the free space of {}", upper.display()))?;
+    check_inodes(upper, scan.entries().count() as u64, free_inodes(&stat))?;
     let Some(Capacity { size: disk, free }) = Capacity::of(&stat) else {
         return Ok(());
     };
     let reserve = bytes(reserve, disk);
-    let needed = size.saturating_mul(2).saturating_add(reserve);
+    let needed = content_size(scan).saturating_mul(2).saturating_add(reserve);
     ensure!(
         free >= needed,
         "too little disk space: the commit needs {} MB (its copy, its layer and a reserve, see FREEZEFRAME_RESERVE), {} has \
@@ -28,6 +32,19 @@ pub fn check(upper: &Path, size: u64, reserve: Reserve) -> Result<()> {
         needed.div_ceil(1_000_000),
         upper.display(),
         free / 1_000_000
+    );
+    Ok(())
+}
+
+/// Whatever there is a clone of takes an inode; a tenth of those that are free stays so. `None` where there is no limit.
+fn check_inodes(upper: &Path, needed: u64, free: Option<u64>) -> Result<()> {
+    let is_enough = free.is_none_or(|free| needed <= free - free / 10);
+    ensure!(
+        is_enough,
+        "too few inodes: the commit needs {needed}, one for each entry of its copy, and leaves a tenth of what is free; {} \
+         has {} free",
+        upper.display(),
+        free.unwrap_or_default()
     );
     Ok(())
 }
@@ -45,6 +62,15 @@ fn bytes(reserve: Reserve, size: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_inode_for_each_entry_and_a_tenth_of_the_rest_are_wanted() {
+        let check = |needed, free| check_inodes(Path::new("/upper"), needed, free);
+        check(90, Some(100)).unwrap();
+        check(1 << 40, None).unwrap();
+        let refusal = check(91, Some(100)).unwrap_err().to_string();
+        assert!(refusal.contains("/upper has 100 free"), "{refusal}");
+    }
 
     #[test]
     fn a_reserve_is_a_size_or_a_share_of_the_disk() {

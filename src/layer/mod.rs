@@ -10,7 +10,6 @@ mod entry;
 mod gzip;
 mod in_order;
 mod pipeline;
-mod size;
 mod write_back;
 mod zstd;
 
@@ -20,6 +19,7 @@ use anyhow::{Context, Result};
 
 use crate::arguments::Compression;
 use crate::capture::scan::Scan;
+use crate::capture::size;
 use crate::containerd::Containerd;
 use crate::system::signals;
 use crate::system::sync::DiskSync;

@@ -1,4 +1,4 @@
-//! How much a file system holds, and has room for.
+//! How much a file system holds, and has room for (statvfs(3)).
 
 use rustix::fs::StatVfs;
 
@@ -17,4 +17,9 @@ impl Capacity {
             free: bytes(stat.f_bavail),
         })
     }
+}
+
+/// How many inodes can still be made; `None` where there is no limit, as btrfs tells by having none.
+pub fn free_inodes(stat: &StatVfs) -> Option<u64> {
+    (stat.f_files > 0).then_some(stat.f_favail)
 }

@@ -1,11 +1,8 @@
 //! The size of a layer before it is compressed. Holes are zeros in it, so a sparse file may make it endless.
 
-use std::collections::HashSet;
-
 use anyhow::{Context, Result, ensure};
 
-use crate::capture::scan::Scan;
-use crate::capture::signature::Kind;
+use super::scan::Scan;
 use crate::system::capacity::Capacity;
 use crate::system::text::printable;
 use crate::system::tree::Tree;
@@ -21,14 +18,9 @@ pub fn check(tree: &Tree, scan: &Scan) -> Result<()> {
     let Some(Capacity { size: disk, .. }) = Capacity::of(&stat) else {
         return Ok(());
     };
-    let mut seen = HashSet::new();
-    let files = scan.entries().filter(|index| {
-        let node = scan.node(*index);
-        node.kind() == Kind::File && (!node.has_other_links() || seen.insert(node.signature.inode))
-    });
     let size = |index: usize| scan.node(index).signature.size();
     let (mut all, mut largest) = (0_u64, None);
-    for index in files {
+    for index in scan.files() {
         all = all.saturating_add(size(index));
         largest = largest
             .filter(|other| size(*other) >= size(index))
