@@ -9,6 +9,7 @@ mod blob_writer;
 mod content;
 mod images;
 mod ingest;
+pub mod labels;
 mod lease;
 mod snapshots;
 mod tasks;

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use containerd_client::types::Descriptor;
 
 use crate::arguments::CommitArguments;
-use crate::containerd::{Containerd, WrittenBlob};
+use crate::containerd::{Containerd, WrittenBlob, labels};
 use crate::digest::chain_id;
 use crate::layer::Layer;
 use crate::plan::{DirectPlan, Subject};
@@ -60,7 +60,7 @@ impl Parts<'_> {
 
     fn write_config(&self, containerd: &Containerd, chain_id: &str) -> Result<WrittenBlob> {
         let config = config::make(self);
-        let label = format!("containerd.io/gc.ref.snapshot.{}", self.subject.snapshotter);
+        let label = labels::snapshot(&self.subject.snapshotter);
         let labels = HashMap::from([(label, chain_id.to_owned())]);
         containerd
             .put_blob(config.to_string().as_bytes(), labels)
@@ -70,10 +70,9 @@ impl Parts<'_> {
     fn write_manifest(&self, containerd: &Containerd, config: &WrittenBlob) -> Result<WrittenBlob> {
         let manifest = manifest::make(self, config)?;
         let contents = std::iter::once(manifest.config()).chain(manifest.layers());
-        let labels = contents.enumerate().map(|(index, content)| {
-            let label = format!("containerd.io/gc.ref.content.{index}");
-            (label, content.digest().to_string())
-        });
+        let labels = contents
+            .enumerate()
+            .map(|(index, content)| (labels::content(index), content.digest().to_string()));
         let labels = labels.collect();
         containerd
             .put_blob(&manifest::encode(&manifest)?, labels)

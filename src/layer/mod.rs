@@ -20,15 +20,12 @@ use anyhow::{Context, Result};
 use crate::arguments::Compression;
 use crate::capture::scan::Scan;
 use crate::capture::size;
-use crate::containerd::Containerd;
+use crate::containerd::{Containerd, labels};
 use crate::system::signals;
 use crate::system::sync::DiskSync;
 use crate::system::tree::Tree;
 use pipeline::Written;
 use write_back::WriteBack;
-
-/// What the image says about its uncompressed layer (containerd: core/images/labels).
-const UNCOMPRESSED_LABEL: &str = "containerd.io/uncompressed";
 
 /// A layer that is in the content store. `size` is that of the compressed blob, in bytes.
 pub struct Layer {
@@ -54,7 +51,7 @@ pub fn write(
     });
     let ((entries, write_back), Written { digest, output }) =
         written.context("writing the layer")?;
-    let labels = HashMap::from([(UNCOMPRESSED_LABEL.to_owned(), digest.clone())]);
+    let labels = HashMap::from([(labels::UNCOMPRESSED.to_owned(), digest.clone())]);
     let blob = output.complete(labels)?;
     let layer = Layer {
         digest: blob.digest,

@@ -10,15 +10,13 @@ use oci_spec::image::{Descriptor, ImageManifest};
 use serde_json::Value;
 
 use super::BaseImage;
-use crate::containerd::Containerd;
+use crate::containerd::{Containerd, labels};
 use crate::digest::chain_id;
 
 /// Indexes may hold indexes, and many.
 const MOST_DOCUMENTS: usize = 100_000;
 /// OCI distribution specification, "Pushing Manifests": what every registry takes.
 const LARGEST_MANIFEST: i64 = 4 << 20;
-/// containerd's core/images/labels: layers have it, and nothing else has.
-const UNCOMPRESSED_LABEL: &str = "containerd.io/uncompressed";
 
 /// Which of an image's layers must make the chain ID.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,14 +45,18 @@ impl Search<'_> {
 
     /// containerd labels a configuration with the snapshot it was unpacked to, and a manifest with its configuration.
     pub fn labelled(&self, snapshotter: &str) -> Result<Vec<String>> {
-        let label = format!("containerd.io/gc.ref.snapshot.{snapshotter}");
-        let snapshot = format!("labels.{label:?}=={:?}", self.parent);
+        let snapshot = format!(
+            "labels.{:?}=={:?}",
+            labels::snapshot(snapshotter),
+            self.parent
+        );
         let mut filters = Vec::new();
         for config in self.containerd.blobs_matching(vec![snapshot])? {
-            filters.extend(["config", "0"].map(|label| {
-                let digest = &config.digest;
-                format!("labels.\"containerd.io/gc.ref.content.{label}\"==\"{digest}\"")
-            }));
+            filters.extend(
+                ["config", "0"].map(|which| {
+                    format!("labels.{:?}=={:?}", labels::content(which), config.digest)
+                }),
+            );
         }
         if filters.is_empty() {
             return Ok(Vec::new());
@@ -66,7 +68,7 @@ impl Search<'_> {
     pub fn conceivable(&self) -> Result<Vec<String>> {
         let mut blobs = self.containerd.blobs_matching(Vec::new())?;
         blobs.retain(|blob| {
-            blob.size <= LARGEST_MANIFEST && !blob.labels.contains_key(UNCOMPRESSED_LABEL)
+            blob.size <= LARGEST_MANIFEST && !blob.labels.contains_key(labels::UNCOMPRESSED)
         });
         Ok(digests(blobs))
     }
