@@ -57,7 +57,7 @@ const MOST_PASSES: usize = 4;
 const SHORT_PASS: Duration = Duration::from_millis(150);
 /// Tries before it is said that the container does not hold still: it may be stopping and starting.
 const MOST_TRIES: usize = 20;
-/// Freezes that end because they last too long.
+/// Freezes that end because they last too long, or are expected to after one that did.
 const MOST_LONG_FREEZES: usize = 3;
 /// Freezes that do not come about because a process is stuck: a pass in between waits for a long write to end.
 const MOST_STUCK_FREEZES: usize = 3;
@@ -105,13 +105,16 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Whether a freeze that failed may be tried again.
-    fn unless_stuck(&mut self, error: anyhow::Error) -> Result<Option<Delta>> {
+    /// Takes note of a freeze that failed.
+    ///
+    /// # Errors
+    /// It is not to be tried again.
+    fn failed(&mut self, error: anyhow::Error) -> Result<()> {
         if let Some(stuck) = error.downcast_ref::<Stuck>() {
             self.frozen += stuck.waited;
             self.stuck += 1;
             if self.stuck < MOST_STUCK_FREEZES {
-                return Ok(None);
+                return Ok(());
             }
         }
         Err(error)
@@ -193,29 +196,40 @@ impl Capture<'_> {
         bail!(self.too_busy(tally))
     }
 
-    /// Whether a freeze is expected to end within the bound that somebody set.
+    /// Whether a freeze is expected to end within its bound. Where nobody set that, one has to exceed it before anybody asks.
     fn fits(&self, clone: &mut Clone, tally: &mut Tally) -> Result<bool> {
-        let Some(most) = self.max_pause else {
+        if self.max_pause.is_none() && tally.too_long == 0 {
             return Ok(true);
-        };
+        }
         let expected = clone.rehearse()?;
         tally.needed = Some(tally.needed.map_or(expected, |needed| needed.min(expected)));
-        Ok(expected <= most)
+        let fits = expected <= self.hold();
+        if self.max_pause.is_none() && !fits {
+            tally.too_long += 1;
+        }
+        Ok(fits)
+    }
+
+    /// How long a freeze may last.
+    fn hold(&self) -> Duration {
+        self.max_pause.unwrap_or(HOLD_BOUND)
     }
 
     fn too_busy(&self, tally: &Tally) -> String {
-        match (self.max_pause, tally.needed) {
-            (Some(most), Some(needed)) => format!(
-                "the container would have to be frozen for about {} ms, which is more than --max-pause {most:?}: allow more, \
-                 try again when it is less busy, or use --pause=false",
-                needed.max(most).as_millis() + 1
-            ),
-            _ => format!(
-                "the container changes more than can be copied while it is frozen ({} s), or does not stay frozen: try \
-                 again when it is less busy, allow more with --max-pause, or use --pause=false",
-                HOLD_BOUND.as_secs()
-            ),
-        }
+        let Some(needed) = tally.needed else {
+            return "the container does not stay frozen, or stops and starts again and again: try again later, or use \
+                    --pause=false"
+                .to_owned();
+        };
+        let bound = match self.max_pause {
+            Some(most) => format!("--max-pause {most:?}: allow more"),
+            None => format!("{HOLD_BOUND:?}: allow more with --max-pause"),
+        };
+        format!(
+            "the container would have to be frozen for about {} ms, which is more than {bound}, try again when it is less \
+             busy or holds less, or use --pause=false",
+            needed.max(self.hold()).as_millis() + 1
+        )
     }
 
     /// Reads the delta of a container that does not run; `None` where it has begun to, if only in between.
@@ -235,9 +249,8 @@ impl Capture<'_> {
         tally: &mut Tally,
     ) -> Result<Option<Delta>> {
         clone.prepare_delta();
-        let hold = self.max_pause.unwrap_or(HOLD_BOUND);
-        let frozen = match freezer.freeze(hold, || self.still_runs(pid)) {
-            Err(error) => return tally.unless_stuck(error),
+        let frozen = match freezer.freeze(self.hold(), || self.still_runs(pid)) {
+            Err(error) => return tally.failed(error).map(|()| None),
             Ok(Attempt::GivenUp(felt)) => {
                 tally.frozen += felt;
                 return Ok(None);
