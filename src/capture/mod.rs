@@ -42,7 +42,7 @@ use crate::settings::Reserve;
 use crate::stages::Stages;
 use crate::system::cache;
 use crate::system::clock::Moment;
-use crate::system::priority::yielding;
+use crate::system::priority::{Ordinary, yielding};
 use crate::system::signals;
 use crate::system::tree::{self, Tree};
 use clone::{Clone, content_size, probe_grain, size_of_files};
@@ -249,6 +249,7 @@ impl Capture<'_> {
         tally: &mut Tally,
     ) -> Result<Option<Delta>> {
         clone.prepare_delta();
+        let _prompt = Ordinary::at_least();
         let frozen = match freezer.freeze(self.hold(), || self.still_runs(pid)) {
             Err(error) => return tally.failed(error).map(|()| None),
             Ok(Attempt::GivenUp(felt)) => {

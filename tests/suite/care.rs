@@ -6,6 +6,7 @@ use harness::{Commit, Daemon, Leftovers, Result, Signal, View, wait_until};
 use nix::libc;
 use rustix::fs::XattrFlags;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 const REFERENCE: &str = "docker.io/library/careful:latest";
@@ -84,13 +85,48 @@ fn nothing_yields_in_the_freeze() -> Result {
     let committing = freezeframe.hold_commit_in_freeze(&container, REFERENCE)?;
     let process = committing.child.id();
     let own = std::process::id();
-    let given = (niceness(own, own)?, disk_priority(own));
     for thread in threads(process)? {
-        assert_eq!((niceness(process, thread)?, disk_priority(thread)), given);
+        assert!(niceness(process, thread)? <= niceness(own, own)?);
+        assert_eq!(disk_priority(thread), disk_priority(own));
     }
     committing.signal(Signal::CONT)?;
     committing.finish()?.succeeded()?;
     Ok(())
+}
+
+/// The container has not asked to come last.
+#[test]
+fn a_freeze_is_no_slower_where_the_commit_is_to_come_last() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["probe", "big", "/big", "64"])?;
+    container.wait_for("/big")?;
+    let script = format!(
+        "#!/bin/sh\nexec nice -n 19 ionice -c 3 chrt --idle 0 {FREEZEFRAME} nerdctl \"$@\"\n"
+    );
+    let last = daemon.new_folder("last")?.join("last");
+    fs::write(&last, script)?;
+    fs::set_permissions(&last, fs::Permissions::from_mode(0o755))?;
+    let freezeframe = daemon.freezeframe(&last.to_string_lossy())?;
+    let mut committing = freezeframe.hold_commit_in_freeze(&container, REFERENCE)?;
+    let process = committing.child.id();
+    let first_thread = || -> Result<_> {
+        Ok((
+            niceness(process, process)?,
+            disk_priority(process).0,
+            policy(process),
+        ))
+    };
+    assert_eq!(first_thread()?, (0, 0, libc::SCHED_OTHER));
+    committing.signal(Signal::CONT)?;
+    committing.wait_for_stage("layer")?;
+    assert_eq!(first_thread()?, (19, 3, libc::SCHED_IDLE));
+    committing.finish()?.succeeded()?;
+    Ok(())
+}
+
+fn policy(thread: u32) -> i32 {
+    // SAFETY: reads a number; no memory is passed.
+    unsafe { libc::sched_getscheduler(thread.cast_signed()) }
 }
 
 fn threads(process: u32) -> Result<Vec<u32>> {
