@@ -34,8 +34,15 @@ struct Statistics {
     recently_evicted: u64,
 }
 
-/// How much of `file` is not on disk yet, in bytes of whole pages; `None` where the kernel does not tell.
-pub fn unwritten(file: BorrowedFd<'_>) -> Option<u64> {
+/// What of a file is in memory, in bytes of whole pages.
+pub struct Cached {
+    pub all: u64,
+    /// What of it is not on disk yet.
+    pub unwritten: u64,
+}
+
+/// `None` where the kernel does not tell.
+pub fn cached(file: BorrowedFd<'_>) -> Option<Cached> {
     let whole = Range {
         offset: 0,
         length: 0,
@@ -51,7 +58,15 @@ pub fn unwritten(file: BorrowedFd<'_>) -> Option<u64> {
             0,
         )
     };
-    (answer == 0).then(|| in_bytes(found.dirty + found.written_back))
+    (answer == 0).then(|| Cached {
+        all: in_bytes(found.cached),
+        unwritten: in_bytes(found.dirty + found.written_back),
+    })
+}
+
+#[cfg(test)]
+pub fn unwritten(file: BorrowedFd<'_>) -> Option<u64> {
+    cached(file).map(|cached| cached.unwritten)
 }
 
 /// How much may wait to be written, in bytes, before the kernel begins to write of its own accord

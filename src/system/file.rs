@@ -115,19 +115,22 @@ pub fn copy_segment<E: From<io::Error>>(
     Ok(copied)
 }
 
-/// Has `to` share the whole content of `from`, as it is then on disk (`ioctl_ficlone(2)`); `false` where that cannot be.
-pub fn share_content(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<bool> {
+/// What came of sharing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    Done,
+    /// This file's content cannot be shared: on btrfs, that of one without checksums (`chattr +C`).
+    NotOfThis,
+    /// The file system shares nothing.
+    OfNone,
+}
+
+/// Has `to` share the whole content of `from`, as it is then on disk (`ioctl_ficlone(2)`).
+pub fn share_content(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<Sharing> {
     match rustix::fs::ioctl_ficlone(to, from) {
-        Ok(()) => Ok(true),
-        Err(
-            Errno::XDEV
-            | Errno::INVAL
-            | Errno::NOSYS
-            | Errno::OPNOTSUPP
-            | Errno::NOTTY
-            | Errno::PERM
-            | Errno::TXTBSY,
-        ) => Ok(false),
+        Ok(()) => Ok(Sharing::Done),
+        Err(Errno::INVAL | Errno::PERM | Errno::TXTBSY) => Ok(Sharing::NotOfThis),
+        Err(Errno::XDEV | Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOTTY) => Ok(Sharing::OfNone),
         Err(error) => Err(error.into()),
     }
 }

@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
 use harness::{Disk, FileSystem};
-use rustix::fs::{FallocateFlags, XattrFlags, fallocate, setxattr};
+use rustix::fs::{FallocateFlags, IFlags, XattrFlags, fallocate, ioctl_setflags, setxattr};
 
 use super::PROVEN;
 use super::place::{Place, Read, disk};
@@ -229,6 +229,50 @@ fn a_new_large_file_is_shared_where_the_file_system_can_once_it_is_on_disk() {
             }
         }
     }
+}
+
+/// Reading the copy from disk takes longer than writing what is new, and reading it from memory does not.
+#[test]
+fn a_changed_large_file_is_shared_where_its_copy_is_not_in_memory() {
+    for file_system in [FileSystem::Xfs, FileSystem::Btrfs] {
+        let disk = disk(file_system);
+        for copy_is_in_memory in [false, true] {
+            let place = place(&disk, 2 * LARGE);
+            let read = place.capture(
+                |_| {},
+                |_| {
+                    let new = content(20 * MEGABYTE);
+                    open(&place).write_all_at(&new, 0).unwrap();
+                    if copy_is_in_memory {
+                        fs::read(place.replica().join("file")).unwrap();
+                    }
+                },
+            );
+            let is_compared = copy_is_in_memory && tells_what_is_written(&disk);
+            let compared = if is_compared { 2 * LARGE } else { 0 };
+            assert_eq!(read.compared, compared as u64, "{file_system:?}");
+        }
+    }
+}
+
+/// btrfs shares nothing between a file with checksums and one without.
+#[test]
+fn a_file_that_cannot_be_shared_stands_in_no_others_way() {
+    let disk = disk(FileSystem::Btrfs);
+    let place = Place::on(&disk);
+    let write = |name: &str, flags: IFlags| {
+        let mut file = File::create(place.path(name)).unwrap();
+        ioctl_setflags(&file, flags).unwrap();
+        file.write_all(&content(LARGE)).unwrap();
+        file.sync_all().unwrap();
+    };
+    let write_all = || {
+        write("first", IFlags::NOCOW);
+        write("second", IFlags::empty());
+        write("third", IFlags::NOCOW);
+    };
+    let read = place.capture(|_| {}, |_| write_all());
+    assert_eq!(read.copied, 2 * LARGE as u64);
 }
 
 fn tells_what_is_written(disk: &Disk) -> bool {
