@@ -20,10 +20,14 @@ use anyhow::Result;
 use nix::libc;
 
 use super::signature::{Kind, Signature};
+use super::workers;
 use crate::system::descriptors::Descriptors;
 use crate::system::mounts::unescape;
 use crate::system::process::share_descriptors;
 use crate::system::signals;
+
+/// Processes that one thread looks at before it takes more.
+const PROCESSES_AT_ONCE: usize = 16;
 
 /// The files that processes hold in such a way.
 #[derive(Default)]
@@ -40,12 +44,29 @@ impl Writers {
     /// # Errors
     /// A signal asks the commit to stop.
     pub fn look(&mut self, processes: &[u32]) -> Result<()> {
-        for process in processes {
-            let threads = self.threads(*process);
-            self.look_at_mappings(&threads);
-            self.look_at_descriptors(&threads)?;
+        let found = workers::map(processes.len(), PROCESSES_AT_ONCE, |range| {
+            let mut found = Self::default();
+            for process in &processes[range] {
+                found.look_at(*process)?;
+            }
+            Ok(found)
+        })?;
+        for one in found {
+            self.add(one);
         }
         Ok(())
+    }
+
+    fn add(&mut self, found: Self) {
+        self.names.extend(found.names);
+        self.inodes.extend(found.inodes);
+        self.is_blind |= found.is_blind;
+    }
+
+    fn look_at(&mut self, process: u32) -> Result<()> {
+        let threads = self.threads(process);
+        self.look_at_mappings(&threads);
+        self.look_at_descriptors(&threads)
     }
 
     pub fn is_empty(&self) -> bool {
