@@ -192,6 +192,9 @@ fn obstacle(subject: &Subject, arguments: &CommitArguments) -> Option<String> {
     if let Some(flag) = arguments.foreign_layer {
         return Some(format!("{flag} layers are made by the real nerdctl alone"));
     }
+    if subject.snapshotter.is_empty() || subject.snapshot_key.is_empty() {
+        return Some("the container has no snapshot, as it was run from a directory".to_owned());
+    }
     if !HOST_KERNEL_RUNTIMES.contains(&subject.runtime.as_str()) {
         return Some(format!(
             "runtime {} may keep files where the host does not see them",

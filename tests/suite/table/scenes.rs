@@ -119,6 +119,10 @@ pub const CASES: &[Case] = &[
             &["--uidmap", "0:100000:65536", "--gidmap", "0:100000:65536"],
         )
     }),
+    case("ctr run --rootfs", "created", "none", || {
+        let create = ["containers", "create", "--rootfs"];
+        made_by_ctr_from("/", &create, &[])
+    }),
 ];
 
 /// What the report says. Where the real nerdctl is a stand-in, or the container cannot run, a delegated commit may fail.
@@ -253,10 +257,14 @@ fn end_of_itself(container: &Container) -> Result {
 }
 
 fn made_by_ctr(command: &[&str], flags: &[&str]) -> Result<Verdict> {
+    made_by_ctr_from(BASE, command, flags)
+}
+
+fn made_by_ctr_from(root: &str, command: &[&str], flags: &[&str]) -> Result<Verdict> {
     let daemon = Daemon::start()?;
     // Unique on this machine, as runc's state is shared.
     let id = format!("{}-tabled", daemon.ctr().namespace);
-    let words: &[&str] = &[BASE, &id, "sleep", "1000"];
+    let words: &[&str] = &[root, &id, "sleep", "1000"];
     daemon.ctr().run(&[command, flags, words].concat())?;
     let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
     let commit = freezeframe.start_commit_of(&id, REFERENCE, &[])?.finish()?;
