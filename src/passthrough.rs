@@ -8,16 +8,16 @@
 use std::convert::Infallible;
 use std::env;
 use std::ffi::{CString, OsStr, OsString};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
 use crate::system::process::set_variable;
+use crate::system::same_file::is_same_file;
 
 const VARIABLE: &str = "FREEZEFRAME_NERDCTL";
 const GUARD: &str = "FREEZEFRAME_PASSED_ON";
@@ -44,10 +44,9 @@ impl RealNerdctl {
                 "nerdctl in PATH leads back to freezeframe: set {VARIABLE} to the real nerdctl (and unset {GUARD})"
             );
         }
-        let own = Identity::of(Path::new("/proc/self/exe"));
         if let Some(path) = env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
             let path = absolute_or_slashed(PathBuf::from(path))?;
-            if own.is_some() && Identity::of(&path) == own {
+            if is_this_program(&path) {
                 bail!("{VARIABLE} names freezeframe itself: set it to the real nerdctl");
             }
             return Ok(Some(Self { path }));
@@ -55,7 +54,7 @@ impl RealNerdctl {
         let Ok(candidates) = which::which_all("nerdctl") else {
             return Ok(None);
         };
-        let mut others = candidates.filter(|path| Identity::of(path) != own);
+        let mut others = candidates.filter(|path| !is_this_program(path));
         Ok(others.next().map(|path| Self { path }))
     }
 
@@ -119,19 +118,6 @@ fn is_go_program(path: &Path) -> bool {
     read.is_ok() && head.windows(note.len()).any(|window| window == note)
 }
 
-/// A file, whatever links lead to it.
-#[derive(PartialEq, Eq)]
-struct Identity {
-    device: u64,
-    inode: u64,
-}
-
-impl Identity {
-    fn of(path: &Path) -> Option<Self> {
-        let metadata = fs::metadata(path).ok()?;
-        Some(Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-        })
-    }
+fn is_this_program(path: &Path) -> bool {
+    is_same_file(path, Path::new("/proc/self/exe"))
 }

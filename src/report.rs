@@ -2,14 +2,13 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use nix::sys::stat::fstat;
 use nix::unistd::{AccessFlags, eaccess};
 use rustix::fs::{Mode, OFlags, fcntl_setfl};
 use rustix::io::Errno;
@@ -18,11 +17,13 @@ use serde_json::{Map, Value};
 
 use crate::stages::Stages;
 use crate::system::process::unique_name;
+use crate::system::same_file::is_same_file;
 use crate::system::signals;
 
 /// As many as the kernel follows (`path_resolution(7)`).
 const MOST_LINKS: usize = 40;
 const READER_POLL: Duration = Duration::from_millis(20);
+const OUR_OUTPUT: [&str; 2] = ["/proc/self/fd/1", "/proc/self/fd/2"];
 
 /// The fields in their documented order; what is not known, or did not come to be, is null.
 #[derive(Serialize)]
@@ -135,11 +136,11 @@ fn is_stream(path: &Path) -> bool {
     let Ok(there) = fs::metadata(path) else {
         return false;
     };
-    let is_ours = |output: BorrowedFd| {
-        fstat(output).is_ok_and(|own| (own.st_dev, own.st_ino) == (there.dev(), there.ino()))
-    };
     let is_other = !there.is_file() && !there.is_dir();
-    is_other || is_ours(io::stdout().as_fd()) || is_ours(io::stderr().as_fd())
+    is_other
+        || OUR_OUTPUT
+            .iter()
+            .any(|output| is_same_file(path, output.as_ref()))
 }
 
 /// Where links lead, so that they stay, though nothing be there yet; the kernel decides whether they may be followed

@@ -1,7 +1,6 @@
 //! Whether a container's own changes can be read from an overlay upper directory, and which one.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -10,6 +9,7 @@ use nix::sys::statfs::{BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FsType, XFS_SUPER_MA
 use super::Subject;
 use crate::containerd::{Containerd, OverlayMount, TaskStatus};
 use crate::system::mounts::{MountEntry, mounts_of};
+use crate::system::same_file::is_same_file;
 
 /// File systems on which a change time has been shown to move with every change that survives a syncfs.
 const PROVEN: [FsType; 3] = [EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC];
@@ -102,18 +102,13 @@ fn running_obstacle(mounts: Vec<MountEntry>, upper: &Path) -> Option<String> {
         return Some("the container's root is not an overlay".to_owned());
     };
     let mounted = root.option("upperdir");
-    if !mounted.is_some_and(|mounted| is_same_directory(&mounted, upper)) {
+    if !mounted.is_some_and(|mounted| is_same_file(&mounted, upper)) {
         return Some(
             "the container's root has another upper directory than its snapshot".to_owned(),
         );
     }
     let merges = root.has_option("redirect_dir=on") || root.has_option("metacopy=on");
     merges.then(merged_view)
-}
-
-fn is_same_directory(one: &Path, other: &Path) -> bool {
-    let identity = |path: &Path| fs::metadata(path).map(|stat| (stat.dev(), stat.ino()));
-    matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 fn merged_view() -> String {

@@ -16,6 +16,7 @@ pub mod mounts;
 pub mod output;
 pub mod priority;
 pub mod process;
+pub mod same_file;
 pub mod signals;
 pub mod sync;
 pub mod terminal;
