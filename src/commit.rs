@@ -48,7 +48,7 @@ pub fn run(arguments: &CommitArguments) -> i32 {
         (Err(_), Err(stopped)) => Err(stopped.into()),
         (outcome, _) => outcome,
     };
-    let code = commit.conclude(&outcome);
+    let code = commit.conclude(outcome);
     match (signals::check(), commit.killed_by) {
         (Err(stopped), _) if code != 0 => signals::die_of(stopped),
         (_, Some(signal)) => signals::die_of_signal(signal),
@@ -264,25 +264,15 @@ impl Commit<'_> {
     }
 
     /// Prints the outcome, writes the report, and returns the exit code.
-    fn conclude(&mut self, outcome: &Result<i32>) -> i32 {
-        let mut code = match outcome {
-            Ok(code) => *code,
-            Err(error) => {
-                let message = format!("{error:#}");
-                log::fatal(&message);
-                self.report.error = Some(message);
-                1
-            }
-        };
+    fn conclude(&mut self, outcome: Result<i32>) -> i32 {
         self.report.add_stages(&self.stages);
-        if outcome.is_ok()
-            && let Err(error) = self.print_digest()
-        {
+        let printed = outcome.and_then(|code| self.print_digest().map(|()| code));
+        let mut code = printed.unwrap_or_else(|error| {
             let message = format!("{error:#}");
             log::fatal(&message);
             self.report.error = Some(message);
-            code = 1;
-        }
+            1
+        });
         self.report.result = if code == 0 { "ok" } else { "error" };
         // After the digest, as both may go to one file.
         if !write_report(&self.report, self.report_path.as_deref()) {

@@ -89,9 +89,6 @@ impl Archive<'_> {
     fn append(&mut self, index: usize) -> Result<()> {
         let scan = self.scan;
         let (node, path) = (scan.node(index), scan.path(index));
-        if node.kind() == Kind::Whiteout {
-            return self.append_whiteout(index, scan.name(index));
-        }
         if let Some(first) = self.first_link(node, &path) {
             let entry = Entry::new(node, path, EntryType::Link).linking_to(first);
             return self.append_closed(index, entry);
@@ -109,7 +106,7 @@ impl Archive<'_> {
             Kind::Special => {
                 self.append_closed(index, Entry::new(node, path, Entry::special_type(node)))
             }
-            Kind::Whiteout => Ok(()),
+            Kind::Whiteout => self.append_whiteout(index, scan.name(index)),
         }
     }
 
