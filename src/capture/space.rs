@@ -8,6 +8,7 @@ use rustix::fs::statvfs;
 
 use super::clone::content_size;
 use super::scan::Scan;
+use super::signature::Kind;
 use crate::settings::Reserve;
 use crate::system::capacity::{Capacity, free_inodes};
 
@@ -19,7 +20,7 @@ const MOST_RESERVED: u64 = 1 << 30;
 pub fn check(upper: &Path, scan: &Scan, reserve: Reserve) -> Result<()> {
     let stat = statvfs(upper)
         .with_context(|| format!("asking for the free space of {}", upper.display()))?;
-    check_inodes(upper, scan.entries().count() as u64, free_inodes(&stat))?;
+    check_inodes(upper, inodes(scan), free_inodes(&stat))?;
     let Some(Capacity { size: disk, free }) = Capacity::of(&stat) else {
         return Ok(());
     };
@@ -36,12 +37,20 @@ pub fn check(upper: &Path, scan: &Scan, reserve: Reserve) -> Result<()> {
     Ok(())
 }
 
-/// Whatever there is a clone of takes an inode; a tenth of those that are free stays so. `None` where there is no limit.
+/// Those that a clone takes.
+fn inodes(scan: &Scan) -> u64 {
+    let others = scan
+        .entries()
+        .filter(|index| scan.node(*index).kind() != Kind::File);
+    (others.count() + scan.files().count()) as u64
+}
+
+/// A tenth of the inodes that are free stays so. `None` where there is no limit.
 fn check_inodes(upper: &Path, needed: u64, free: Option<u64>) -> Result<()> {
     let is_enough = free.is_none_or(|free| needed <= free - free / 10);
     ensure!(
         is_enough,
-        "too few inodes: the commit needs {needed}, one for each entry of its copy, and leaves a tenth of what is free; {} \
+        "too few inodes: the commit needs {needed}, one for each file and directory of its copy, and leaves a tenth of what is free; {} \
          has {} free",
         upper.display(),
         free.unwrap_or_default()

@@ -68,7 +68,7 @@ impl Capture<'_> {
         })
     }
 
-    /// Freezes the task whose first process is `pid`.
+    /// What freezes the task whose first process is `pid`.
     fn freezer(&self, pid: u32) -> Result<Freezer> {
         Freezer::of_container(self.containerd, self.subject, pid)
     }
