@@ -201,7 +201,10 @@ impl Capture<'_> {
         if self.max_pause.is_none() && tally.too_long == 0 {
             return Ok(true);
         }
-        let expected = clone.rehearse()?;
+        let expected = {
+            let _prompt = Ordinary::at_least();
+            clone.rehearse()?
+        };
         tally.needed = Some(tally.needed.map_or(expected, |needed| needed.min(expected)));
         let fits = expected <= self.hold();
         if self.max_pause.is_none() && !fits {
