@@ -1,6 +1,6 @@
 //! freezeframe: a stand-in for nerdctl whose `commit` freezes a container for milliseconds.
 //!
-//! This file decides which of four things a command line asks for. Everything but a commit is out of here after a look
+//! This file decides which of five things a command line asks for. Everything but a commit is out of here after a look
 //! at the words alone. It is a library only so that parts of it can be fuzzed: nothing but `run` can be seen from outside.
 
 mod arguments;

@@ -1,5 +1,5 @@
-//! Free space: the clone fills the very disk that the container writes to, so a reserve is left or nothing is begun. So it
-//! is with the inodes of a file system that has no more than it was made with.
+//! Free space: the clone fills the very disk that the container writes to, so a reserve is left or nothing is begun. It
+//! takes that disk's inodes as well.
 
 use std::path::Path;
 

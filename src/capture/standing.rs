@@ -1,4 +1,4 @@
-//! What the container does while we look at it, as containerd, the freezer and its processes tell.
+//! What the container does while we look at it, as containerd, the freezer and its processes tell; and keeping to that.
 //!
 //! Any of it may change between two questions: a container ends, is started, paused or resumed by others, and what they
 //! ask for holds, whatever we are about.

@@ -1,7 +1,7 @@
 //! The operating system, made safe: every raw call and every `unsafe` block of the program is in this folder.
 //!
-//! What is here knows nothing of containers. Names are bytes, descriptors close themselves, and nothing follows a
-//! symbolic link unless its name says so.
+//! What is here knows nothing of containers. Names are bytes, descriptors close themselves, and nothing in a tree that
+//! somebody else can change is reached through a symbolic link.
 
 pub mod attributes;
 pub mod cache;

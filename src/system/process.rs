@@ -1,4 +1,5 @@
-//! Processes: who we are, for labels that outlive us, and what our standard descriptors are.
+//! Processes: who one is, for labels that outlive it, how those that we start are tied to us and waited for, and what
+//! descriptors and environment there are.
 
 use std::fs::{self, File};
 use std::io;

@@ -2,8 +2,8 @@
 //!
 //! From `take_over` on, the signals that end a process are blocked in every thread and waited for by one of ours. The
 //! first makes `check` fail; a second, a second later or more, ends the process at once (the watchdog then thaws). A signal
-//! that was ignored when we were started, as under nohup(1), stays ignored. Stop signals (Ctrl-Z) are left alone but for
-//! `HeldStops`.
+//! that was ignored when we were started, as under nohup(1), stays ignored. Stop signals (Ctrl-Z) are blocked until
+//! `allow_stops`, and then stop us by the main thread alone, but for `HeldStops`.
 
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};

@@ -10,6 +10,7 @@ use rustix::fs::{fdatasync, syncfs};
 
 use super::signals;
 
+/// A disk that is only busy is done by then.
 const BOUND: Duration = Duration::from_secs(120);
 const SIGNAL_POLL: Duration = Duration::from_millis(20);
 
@@ -54,9 +55,8 @@ impl DiskSync {
         loop {
             match self.answer.recv_timeout(SIGNAL_POLL) {
                 Ok(answer) => {
-                    return answer.with_context(|| {
-                        format!("writing the container's disk back ({})", self.name)
-                    });
+                    return answer
+                        .with_context(|| format!("writing the disk back ({})", self.name));
                 }
                 Err(RecvTimeoutError::Disconnected) => {
                     bail!("the thread for {} ended without an answer", self.name)
@@ -65,7 +65,7 @@ impl DiskSync {
             }
             if began.elapsed() > BOUND {
                 bail!(
-                    "the container's file system was not written back within {} s: other programs keep its disk busy, \
+                    "the file system was not written back within {} s: other programs keep its disk busy, \
                      try again when they are done",
                     BOUND.as_secs()
                 );
