@@ -20,6 +20,8 @@ const NO_CLASS: libc::c_long = 0;
 const BEST_EFFORT: libc::c_long = 2;
 const IDLE: libc::c_long = 3;
 const LOWEST_LEVEL: libc::c_long = 7;
+/// Of one who is neither nice nor has a level of its own.
+const ORDINARY_LEVEL: libc::c_long = 4;
 const WHO_PROCESS: libc::c_long = 1;
 const THIS_THREAD: libc::c_long = 0;
 
@@ -51,46 +53,58 @@ fn lower() {
 /// As long as it lives, the thread that made it, and those that it starts, have the ordinary priority at least, if that may
 /// be: who waits for them did not ask to come last.
 pub struct Ordinary {
-    nice: i32,
-    disk: libc::c_long,
-    policy: libc::c_int,
+    /// What was lower.
+    policy: Option<libc::c_int>,
+    nice: Option<i32>,
+    disk: Option<libc::c_long>,
     /// It is this thread's.
     _thread: PhantomData<*const ()>,
 }
 
 impl Ordinary {
     pub fn at_least() -> Self {
-        let given = Self {
-            nice: getpriority_process(None).unwrap_or(0),
-            disk: disk_priority(),
-            policy: policy(),
-            _thread: PhantomData,
-        };
-        if matches!(given.policy, libc::SCHED_IDLE | libc::SCHED_BATCH) {
+        let policy =
+            Some(policy()).filter(|policy| matches!(*policy, libc::SCHED_IDLE | libc::SCHED_BATCH));
+        let nice = getpriority_process(None).ok().filter(|nice| *nice > 0);
+        let disk = Some(disk_priority()).filter(|disk| is_low(*disk));
+        if policy.is_some() {
             set_policy(libc::SCHED_OTHER);
         }
-        if given.nice > 0 {
+        if nice.is_some() {
             let _ = setpriority_process(None, 0);
         }
-        if given.disk >> CLASS_SHIFT == IDLE {
+        if disk.is_some() {
             set_disk_priority(NO_CLASS);
         }
-        given
+        Self {
+            policy,
+            nice,
+            disk,
+            _thread: PhantomData,
+        }
     }
 }
 
 impl Drop for Ordinary {
     fn drop(&mut self) {
-        // Nothing is set where nothing was: that could take away what others have given meanwhile.
-        if disk_priority() != self.disk {
-            set_disk_priority(self.disk);
+        if let Some(disk) = self.disk {
+            set_disk_priority(disk);
         }
-        if self.nice > 0 {
-            let _ = setpriority_process(None, self.nice);
+        if let Some(nice) = self.nice {
+            let _ = setpriority_process(None, nice);
         }
-        if policy() != self.policy {
-            set_policy(self.policy);
+        if let Some(policy) = self.policy {
+            set_policy(policy);
         }
+    }
+}
+
+fn is_low(disk_priority: libc::c_long) -> bool {
+    let level = disk_priority & ((1 << CLASS_SHIFT) - 1);
+    match disk_priority >> CLASS_SHIFT {
+        IDLE => true,
+        BEST_EFFORT => level > ORDINARY_LEVEL,
+        _ => false,
     }
 }
 

@@ -87,7 +87,9 @@ fn nothing_yields_in_the_freeze() -> Result {
     let own = std::process::id();
     for thread in threads(process)? {
         assert!(niceness(process, thread)? <= niceness(own, own)?);
-        assert_eq!(disk_priority(thread), disk_priority(own));
+        if disk_priority(own).0 == 0 {
+            assert_eq!(disk_priority(thread).0, 0);
+        }
     }
     committing.signal(Signal::CONT)?;
     committing.finish()?.succeeded()?;
@@ -101,7 +103,7 @@ fn a_freeze_is_no_slower_where_the_commit_is_to_come_last() -> Result {
     let container = daemon.run(&["probe", "big", "/big", "64"])?;
     container.wait_for("/big")?;
     let script = format!(
-        "#!/bin/sh\nexec nice -n 19 ionice -c 3 chrt --idle 0 {FREEZEFRAME} nerdctl \"$@\"\n"
+        "#!/bin/sh\nexec nice -n 19 ionice -c 3 chrt --idle 0 '{FREEZEFRAME}' nerdctl \"$@\"\n"
     );
     let last = daemon.new_folder("last")?.join("last");
     fs::write(&last, script)?;
