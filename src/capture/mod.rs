@@ -13,6 +13,7 @@ mod ledger;
 pub mod lower;
 pub mod material;
 mod memory;
+pub mod open_directory;
 mod replica;
 pub mod scan;
 pub mod signature;

@@ -5,7 +5,7 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -15,6 +15,7 @@ use rustix::fs::{AtFlags, CWD, linkat, renameat, symlinkat, unlinkat};
 use super::create;
 use super::material::{Material, ReadEntry};
 use super::memory::Memory;
+use super::open_directory::OpenDirectory;
 use super::scan::Scan;
 use super::signature::Kind;
 use crate::system::text::printable;
@@ -23,15 +24,15 @@ use crate::system::tree::{self, Tree};
 /// A directory tree that is being made.
 pub struct Replica {
     tree: Tree,
-    /// The directory of the last entry.
-    parent: Option<(usize, OwnedFd)>,
+    parent: OpenDirectory,
 }
 
 impl Replica {
     /// `upper` is ours.
     pub fn new(upper: &Path) -> Result<Self> {
         let tree = Tree::open(upper).with_context(|| format!("opening {}", upper.display()))?;
-        Ok(Self { tree, parent: None })
+        let parent = OpenDirectory::default();
+        Ok(Self { tree, parent })
     }
 
     pub fn tree(&self) -> &Tree {
@@ -44,7 +45,7 @@ impl Replica {
 
     /// To be called when entries were removed: a path may lead to another directory now.
     pub fn begin(&mut self) {
-        self.parent = None;
+        self.parent.forget();
     }
 
     /// Removes entries, children before their directories.
@@ -177,14 +178,8 @@ impl Replica {
         }
     }
 
-    /// A directory, kept open for its next entry.
     fn enter(&mut self, scan: &Scan, directory: usize) -> io::Result<BorrowedFd<'_>> {
-        let held = self.parent.take().filter(|(held, _)| *held == directory);
-        let open = match held {
-            Some(open) => open,
-            None => (directory, self.tree.directory(&scan.path(directory))?),
-        };
-        Ok(self.parent.insert(open).1.as_fd())
+        self.parent.enter(&self.tree, scan, directory)
     }
 }
 

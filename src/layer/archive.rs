@@ -7,7 +7,7 @@ use std::collections::{HashMap, hash_map};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use anyhow::{Context, Result, ensure};
@@ -16,6 +16,7 @@ use tar::{Builder, EntryType};
 use super::entry::Entry;
 use crate::capture::directory::WHITEOUT_PREFIX;
 use crate::capture::material::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE};
+use crate::capture::open_directory::OpenDirectory;
 use crate::capture::scan::{Node, ROOT, Scan};
 use crate::capture::signature::Kind;
 use crate::system::attributes::Attributes;
@@ -47,7 +48,7 @@ pub fn write(
         scan,
         builder: Builder::new(sink),
         links: HashMap::new(),
-        directory: None,
+        directory: OpenDirectory::default(),
         entries: 0,
     };
     let mut entries = scan.depth_first();
@@ -71,7 +72,7 @@ struct Archive<'a> {
     builder: Builder<&'a mut dyn Sink>,
     /// The first path of an inode that has several.
     links: HashMap<u64, Vec<u8>>,
-    directory: Option<(usize, OwnedFd)>,
+    directory: OpenDirectory,
     entries: u64,
 }
 
@@ -81,7 +82,7 @@ impl Archive<'_> {
         let scan = self.scan;
         cache::fetch(scan.with_content(entries).filter_map(|(index, node)| {
             let directory = self.enter(scan.parent(index)).ok()?;
-            let file = tree::open_own(directory.as_fd(), scan.name(index)).ok()?;
+            let file = tree::open_own(directory, scan.name(index)).ok()?;
             Some((file, node.signature.size()))
         }));
     }
@@ -114,7 +115,7 @@ impl Archive<'_> {
     /// reader does, takes the capability away (capabilities(7)).
     fn append_closed(&mut self, index: usize, mut entry: Entry) -> Result<()> {
         let scan = self.scan;
-        let directory = self.enter(scan.parent(index))?.as_fd();
+        let directory = self.enter(scan.parent(index))?;
         let name = scan.name(index);
         entry.set_capability(Attributes::at(directory, name)?.value(CAPABILITY_ATTRIBUTE)?);
         self.append_entry(entry)
@@ -134,7 +135,7 @@ impl Archive<'_> {
     }
 
     fn append_directory(&mut self, index: usize, node: &Node, mut path: Vec<u8>) -> Result<()> {
-        let directory = self.enter(index)?.as_fd();
+        let directory = self.enter(index)?;
         let attributes = Attributes::of(directory)?;
         let is_opaque = attributes.value(OPAQUE_ATTRIBUTE)?.is_some();
         let capability = attributes.value(CAPABILITY_ATTRIBUTE)?;
@@ -162,7 +163,7 @@ impl Archive<'_> {
     fn append_file(&mut self, index: usize, node: &Node, path: Vec<u8>) -> Result<()> {
         let scan = self.scan;
         let directory = self.enter(scan.parent(index))?;
-        let file = tree::open_own(directory.as_fd(), scan.name(index))?;
+        let file = tree::open_own(directory, scan.name(index))?;
         let mut entry = Entry::new(node, path, EntryType::Regular);
         entry.size = node.signature.size();
         entry.set_capability(Attributes::of(file.as_fd())?.value(CAPABILITY_ATTRIBUTE)?);
@@ -203,13 +204,7 @@ impl Archive<'_> {
         Ok(())
     }
 
-    /// The directory with this index, kept open for its next entry.
-    fn enter(&mut self, index: usize) -> io::Result<&OwnedFd> {
-        let held = self.directory.take().filter(|(held, _)| *held == index);
-        let open = match held {
-            Some(open) => open,
-            None => (index, self.tree.directory(&self.scan.path(index))?),
-        };
-        Ok(&self.directory.insert(open).1)
+    fn enter(&mut self, index: usize) -> io::Result<BorrowedFd<'_>> {
+        self.directory.enter(self.tree, self.scan, index)
     }
 }
