@@ -107,6 +107,13 @@ impl<'tree> Clone<'tree> {
         })
     }
 
+    /// Has nothing waited for that would take longer than a freeze may.
+    pub fn expect_freezes_of(&mut self, hold: Duration) {
+        for worker in &mut self.workers {
+            worker.reader.expect_freezes_of(hold);
+        }
+    }
+
     /// Has everything compared or read under the freeze, whatever its signature says.
     pub fn distrust(&mut self) {
         self.trusts = false;

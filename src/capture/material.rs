@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use rustix::fs::Statx;
@@ -15,6 +16,7 @@ use rustix::fs::Statx;
 use super::difference;
 use super::directory::has_vanished;
 use super::memory::{Memory, Piece};
+use super::open_directory::OpenDirectory;
 use super::scan::{Check, Node, Scan};
 use super::signature::{Kind, Signature};
 use super::staging::{StagedFile, Staging};
@@ -26,12 +28,14 @@ use crate::system::tree::{self, Tree};
 
 /// Larger files are staged, so that a few of them do not use the memory up.
 const LARGEST_IN_MEMORY: u64 = 16 << 20;
-/// Sharing waits until all of a file is on disk, and asks nobody meanwhile. So much is waited for, and more where comparing
-/// or copying would take longer.
+/// Sharing waits until all of a file is on disk, and asks nobody meanwhile. So much is waited for, and more where reading
+/// would take longer, but no more than a slow disk writes in the time that a freeze may last.
 const LITTLE_UNWRITTEN: u64 = 16 << 20;
-/// Bytes of a file that are compared in memory while a disk writes one (1 GB in 145 ms, `tests/bench w5`; 100 MB/s), and
-/// that it reads.
+/// In bytes.
+const WRITTEN_PER_MILLISECOND: u64 = 64 << 10;
+/// Bytes of a file that are compared in memory while a disk writes one (1 GB in 145 ms, `tests/bench w5`; 100 MB/s).
 const COMPARED_PER_WRITTEN: u64 = 64;
+/// Bytes that a disk reads meanwhile: it does that faster, and ahead.
 const READ_PER_WRITTEN: u64 = 2;
 /// A file that has so much of its own writing as a whiteout is none.
 const WHITEOUT_ATTRIBUTE: &str = "trusted.overlay.whiteout";
@@ -94,8 +98,10 @@ pub struct Reader<'tree> {
     source: &'tree Tree,
     staging: Arc<Staging>,
     pub memory: Memory,
-    directory: Option<(usize, OwnedFd)>,
+    directory: OpenDirectory,
     can_share: bool,
+    /// Unwritten bytes that sharing may wait for.
+    most_unwritten: u64,
     /// Bytes copied.
     pub bytes: u64,
     /// Bytes compared.
@@ -109,16 +115,22 @@ impl<'tree> Reader<'tree> {
             source,
             staging,
             memory: Memory::new(memory),
-            directory: None,
+            directory: OpenDirectory::default(),
             can_share: true,
+            most_unwritten: u64::MAX,
             bytes: 0,
             compared: 0,
         }
     }
 
+    /// Has no file shared for which a freeze of this length would be too short.
+    pub fn expect_freezes_of(&mut self, hold: Duration) {
+        self.most_unwritten = LITTLE_UNWRITTEN.max(written_within(hold));
+    }
+
     /// To be called when the scan was updated, as other directories may be at its paths; what was read is forgotten.
     pub fn begin(&mut self) {
-        self.directory = None;
+        self.directory.forget();
         self.memory.reuse();
         (self.bytes, self.compared) = (0, 0);
     }
@@ -141,8 +153,8 @@ impl<'tree> Reader<'tree> {
     }
 
     fn open(&mut self, scan: &Scan, index: usize) -> Result<OwnedFd> {
-        self.enter(scan, scan.parent(index))?;
-        self.open_checked(scan.node(index), scan.name(index))
+        let parent = self.enter(scan, scan.parent(index))?;
+        Ok(open_checked(parent, scan.node(index), scan.name(index))?)
     }
 
     /// Reads one entry; `copy` is what the clone has of its content. `check` is asked between pieces of a long copy.
@@ -165,7 +177,7 @@ impl<'tree> Reader<'tree> {
         let signature = scan.node(index).signature;
         let now = self
             .enter(scan, scan.parent(index))
-            .and_then(|()| Ok(tree::stat_at(self.parent()?, scan.name(index))?));
+            .and_then(|parent| tree::stat_at(parent, scan.name(index)));
         now.is_ok_and(|stat| Signature::of(&stat).is_some_and(|now| now.agrees_with(&signature)))
     }
 
@@ -177,56 +189,26 @@ impl<'tree> Reader<'tree> {
         check: &Check,
     ) -> Result<Material> {
         let (node, name) = (scan.node(index), scan.name(index));
-        self.enter(scan, scan.parent(index))?;
+        let parent = self.enter(scan, scan.parent(index))?;
         Ok(match node.kind() {
-            Kind::Directory => directory_material(&self.open_checked(node, name)?)?,
+            Kind::Directory => directory_material(&open_checked(parent, node, name)?)?,
             Kind::File => {
-                let file = self.open_checked(node, name)?;
+                let file = open_checked(parent, node, name)?;
                 self.file_material(&file, node.signature.size(), copy, check)?
             }
             Kind::Symlink => Material::Symlink {
-                target: tree::link_target(self.handle_checked(node, name)?.as_fd())?,
-                capability: self.capability(name)?,
+                target: tree::link_target(handle_checked(parent, node, name)?.as_fd())?,
+                capability: capability(parent, name)?,
             },
             Kind::Whiteout => Material::Whiteout,
             Kind::Special => Material::Special {
-                capability: self.capability(name)?,
+                capability: capability(parent, name)?,
             },
         })
     }
 
-    fn enter(&mut self, scan: &Scan, directory: usize) -> Result<()> {
-        let is_open = self.directory.as_ref().map(|(open, _)| *open) == Some(directory);
-        if !is_open {
-            let path = scan.path(directory);
-            self.directory = Some((directory, self.source.directory(&path)?));
-        }
-        Ok(())
-    }
-
-    fn parent(&self) -> io::Result<BorrowedFd<'_>> {
-        let open = self.directory.as_ref();
-        open.map(|(_, directory)| directory.as_fd())
-            .ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
-
-    /// Opens an entry, if it still is the inode that was scanned.
-    fn open_checked(&self, node: &Node, name: &[u8]) -> Result<OwnedFd> {
-        Ok(tree::open_at(self.parent()?, name, |stat| {
-            is_still(node, stat)
-        })?)
-    }
-
-    /// The same for what cannot be opened.
-    fn handle_checked(&self, node: &Node, name: &[u8]) -> Result<OwnedFd> {
-        Ok(tree::handle_at(self.parent()?, name, |stat| {
-            is_still(node, stat)
-        })?)
-    }
-
-    /// That of an entry which cannot be opened.
-    fn capability(&self, name: &[u8]) -> io::Result<Option<Vec<u8>>> {
-        Attributes::at(self.parent()?, name)?.value(CAPABILITY_ATTRIBUTE)
+    fn enter(&mut self, scan: &Scan, directory: usize) -> io::Result<BorrowedFd<'_>> {
+        self.directory.enter(self.source, scan, directory)
     }
 
     fn file_material(
@@ -318,7 +300,7 @@ impl<'tree> Reader<'tree> {
         copy: Option<BorrowedFd<'_>>,
         data: &[Segment],
     ) -> Result<Option<StagedFile>> {
-        if !self.can_share || is_sooner_read(file, copy, length(data)) {
+        if !self.can_share || self.is_sooner_read(file, copy, length(data)) {
             return Ok(None);
         }
         let (target, staged) = self.staging.create()?;
@@ -327,6 +309,23 @@ impl<'tree> Reader<'tree> {
         Ok((sharing == Sharing::Done).then_some(staged))
     }
 
+    /// Whether `length` bytes of data are sooner read than what is unwritten of them is written, if the kernel tells.
+    fn is_sooner_read(
+        &self,
+        file: BorrowedFd<'_>,
+        copy: Option<BorrowedFd<'_>>,
+        length: u64,
+    ) -> bool {
+        let Some(own) = cache::cached(file) else {
+            return false;
+        };
+        let copy = copy.and_then(cache::cached);
+        let read = [Some(&own), copy.as_ref()].into_iter().flatten();
+        let on_disk = read.map(|cached| length.saturating_sub(cached.all)).sum();
+        own.unwritten >= worth_waiting_for(length, on_disk).min(self.most_unwritten)
+    }
+
+    /// Where contents could be shared, it was seen that it is better not to.
     fn copy(
         &mut self,
         file: BorrowedFd<'_>,
@@ -334,8 +333,13 @@ impl<'tree> Reader<'tree> {
         data: &[Segment],
         check: &Check,
     ) -> Result<()> {
+        let target = target.as_fd();
         for segment in data {
-            self.bytes += file::copy_segment(file, target.as_fd(), *segment, check)?;
+            self.bytes += if self.can_share {
+                file::copy_through_memory(file, target, *segment, check)?
+            } else {
+                file::copy_segment(file, target, *segment, check)?
+            };
         }
         Ok(())
     }
@@ -345,25 +349,35 @@ fn reading(scan: &Scan, index: usize) -> String {
     format!("reading /{}", printable(&scan.path(index)))
 }
 
+/// Opens an entry, if it still is the inode that was scanned.
+fn open_checked(parent: BorrowedFd<'_>, node: &Node, name: &[u8]) -> io::Result<OwnedFd> {
+    tree::open_at(parent, name, |stat| is_still(node, stat))
+}
+
+/// The same for what cannot be opened.
+fn handle_checked(parent: BorrowedFd<'_>, node: &Node, name: &[u8]) -> io::Result<OwnedFd> {
+    tree::handle_at(parent, name, |stat| is_still(node, stat))
+}
+
+/// That of an entry which cannot be opened.
+fn capability(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<Option<Vec<u8>>> {
+    Attributes::at(parent, name)?.value(CAPABILITY_ATTRIBUTE)
+}
+
 /// Whether it is the inode that was scanned, whatever has become of its attributes.
 fn is_still(node: &Node, stat: &Statx) -> bool {
     let now = Signature::of(stat);
     now.is_some_and(|now| now.identity() == node.signature.identity() && now.kind == node.kind())
 }
 
-/// Whether `length` bytes of data are sooner read than what is unwritten of them is written, if the kernel tells.
-fn is_sooner_read(file: BorrowedFd<'_>, copy: Option<BorrowedFd<'_>>, length: u64) -> bool {
-    let Some(own) = cache::cached(file) else {
-        return false;
-    };
-    let copy = copy.and_then(cache::cached);
-    let read = [Some(&own), copy.as_ref()].into_iter().flatten();
-    let on_disk = read.map(|cached| length.saturating_sub(cached.all)).sum();
-    own.unwritten >= most_unwritten(length, on_disk)
+/// In bytes, by a slow disk.
+fn written_within(time: Duration) -> u64 {
+    let milliseconds = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    milliseconds.saturating_mul(WRITTEN_PER_MILLISECOND)
 }
 
-/// What may have to be written, in bytes, before so much data is shared of which so much would have to be read from disk.
-fn most_unwritten(length: u64, on_disk: u64) -> u64 {
+/// The bytes that may have to be written before so much data is shared of which so much would have to be read from disk.
+fn worth_waiting_for(length: u64, on_disk: u64) -> u64 {
     LITTLE_UNWRITTEN.max(length / COMPARED_PER_WRITTEN + on_disk / READ_PER_WRITTEN)
 }
 
@@ -411,11 +425,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn no_more_is_waited_for_than_is_written_within_a_freeze() {
+        assert_eq!(written_within(Duration::from_secs(4)), 250 << 20);
+        assert_eq!(written_within(Duration::MAX), u64::MAX);
+    }
+
+    #[test]
     fn more_is_waited_for_where_more_would_be_read() {
-        assert_eq!(most_unwritten(1 << 30, 0), LITTLE_UNWRITTEN);
-        assert_eq!(most_unwritten(10 << 30, 0), 10 * LITTLE_UNWRITTEN);
+        assert_eq!(worth_waiting_for(1 << 30, 0), LITTLE_UNWRITTEN);
+        assert_eq!(worth_waiting_for(10 << 30, 0), 10 * LITTLE_UNWRITTEN);
         assert_eq!(
-            most_unwritten(1 << 30, 1 << 30),
+            worth_waiting_for(1 << 30, 1 << 30),
             (512 << 20) + LITTLE_UNWRITTEN
         );
     }

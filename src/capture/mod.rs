@@ -138,6 +138,7 @@ impl Capture<'_> {
         let size = content_size(&scan);
         let (upper, staging) = (&self.prepared.upper, &self.prepared.work);
         let mut clone = Clone::new(&source, upper, staging, writers, size)?;
+        clone.expect_freezes_of(self.hold());
         if !self.trusts_signatures {
             clone.distrust();
         }
@@ -197,7 +198,7 @@ impl Capture<'_> {
         bail!(self.too_busy(tally))
     }
 
-    /// Whether a freeze is expected to end within its bound. Where nobody set that, one has to exceed it before anybody asks.
+    /// Whether a freeze is expected to end within its bound. Where nobody set that, this is asked once one has not.
     fn fits(&self, clone: &mut Clone, tally: &mut Tally) -> Result<bool> {
         if self.max_pause.is_none() && tally.too_long == 0 {
             return Ok(true);
@@ -220,7 +221,8 @@ impl Capture<'_> {
     }
 
     fn too_busy(&self, tally: &Tally) -> String {
-        let Some(needed) = tally.needed else {
+        let is_too_long = |needed: &Duration| tally.too_long > 0 || *needed > self.hold();
+        let Some(needed) = tally.needed.filter(is_too_long) else {
             return "the container does not stay frozen, or stops and starts again and again: try again later, or use \
                     --pause=false"
                 .to_owned();

@@ -12,6 +12,8 @@ use rustix::io::Errno;
 
 /// So that a long copy can be stopped.
 const PIECE: u64 = 16 << 20;
+/// What goes through memory at a time.
+const BUFFER: u64 = 1 << 20;
 /// So that a file of many pieces can be left: so many take milliseconds to find.
 const SEGMENTS_AT_ONCE: usize = 1024;
 
@@ -102,11 +104,34 @@ pub fn copy_segment<E: From<io::Error>>(
     segment: Segment,
     check: &dyn Fn() -> Result<(), E>,
 ) -> Result<u64, E> {
+    copy_pieces(segment, PIECE, check, |piece| copy_piece(from, to, piece))
+}
+
+/// The same without sharing: that waits until the source's data is on disk.
+pub fn copy_through_memory<E: From<io::Error>>(
+    from: BorrowedFd<'_>,
+    to: BorrowedFd<'_>,
+    segment: Segment,
+    check: &dyn Fn() -> Result<(), E>,
+) -> Result<u64, E> {
+    copy_pieces(segment, BUFFER, check, |piece| {
+        copy_in_memory(from, to, piece)
+    })
+}
+
+fn copy_pieces<E: From<io::Error>>(
+    segment: Segment,
+    size: u64,
+    check: &dyn Fn() -> Result<(), E>,
+    copy: impl Fn(Segment) -> io::Result<u64>,
+) -> Result<u64, E> {
     let mut copied = 0;
     while copied < segment.length {
         check()?;
-        let length = PIECE.min(segment.length - copied);
-        let count = copy_piece(from, to, segment.offset + copied, length)?;
+        let count = copy(Segment {
+            offset: segment.offset + copied,
+            length: size.min(segment.length - copied),
+        })?;
         if count == 0 {
             break;
         }
@@ -155,32 +180,23 @@ fn fill_with_zeros(file: BorrowedFd<'_>, hole: Segment) -> io::Result<()> {
     Ok(())
 }
 
-fn copy_piece(
-    from: BorrowedFd<'_>,
-    to: BorrowedFd<'_>,
-    offset: u64,
-    length: u64,
-) -> io::Result<u64> {
-    let (mut read, mut written) = (offset, offset);
-    let wanted = usize::try_from(length).unwrap_or(usize::MAX);
+fn copy_piece(from: BorrowedFd<'_>, to: BorrowedFd<'_>, piece: Segment) -> io::Result<u64> {
+    let (mut read, mut written) = (piece.offset, piece.offset);
+    let wanted = usize::try_from(piece.length).unwrap_or(usize::MAX);
     match rustix::fs::copy_file_range(from, Some(&mut read), to, Some(&mut written), wanted) {
         Ok(count) => Ok(count as u64),
-        Err(Errno::INTR) => copy_piece(from, to, offset, length),
+        Err(Errno::INTR) => copy_piece(from, to, piece),
         Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {
-            copy_through_memory(from, to, offset, wanted)
+            copy_in_memory(from, to, piece)
         }
         Err(error) => Err(error.into()),
     }
 }
 
-fn copy_through_memory(
-    from: BorrowedFd<'_>,
-    to: BorrowedFd<'_>,
-    offset: u64,
-    length: usize,
-) -> io::Result<u64> {
+fn copy_in_memory(from: BorrowedFd<'_>, to: BorrowedFd<'_>, piece: Segment) -> io::Result<u64> {
+    let length = usize::try_from(piece.length).map_err(io::Error::other)?;
     let mut buffer = vec![0; length];
-    let count = read_at(from, &mut buffer, offset)?;
-    write_at(to, &buffer[..count], offset)?;
+    let count = read_at(from, &mut buffer, piece.offset)?;
+    write_at(to, &buffer[..count], piece.offset)?;
     Ok(count as u64)
 }

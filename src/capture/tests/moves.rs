@@ -231,17 +231,32 @@ fn a_new_large_file_is_shared_where_the_file_system_can_once_it_is_on_disk() {
     }
 }
 
+/// Else its pieces would be shared, each of which has to be on disk. The kernel may have written it by itself.
+#[test]
+fn a_new_large_file_that_is_copied_is_not_written_to_disk_for_that() {
+    for file_system in [FileSystem::Xfs, FileSystem::Btrfs] {
+        let disk = disk(file_system);
+        let is_on_disk_then = || {
+            let place = Place::on(&disk);
+            let path = place.path("file");
+            place.capture(|_| {}, |_| fs::write(&path, content(LARGE)).unwrap());
+            cache::unwritten(File::open(path).unwrap().as_fd()) == Some(0)
+        };
+        assert!(!(0..3).all(|_| is_on_disk_then()), "{file_system:?}");
+    }
+}
+
 /// Reading the copy from disk takes longer than writing what is new, and reading it from memory does not.
 #[test]
 fn a_changed_large_file_is_shared_where_its_copy_is_not_in_memory() {
     for file_system in [FileSystem::Xfs, FileSystem::Btrfs] {
         let disk = disk(file_system);
         for copy_is_in_memory in [false, true] {
-            let place = place(&disk, 2 * LARGE);
+            let place = place(&disk, 4 * LARGE);
             let read = place.capture(
                 |_| {},
                 |_| {
-                    let new = content(20 * MEGABYTE);
+                    let new = content(40 * MEGABYTE);
                     open(&place).write_all_at(&new, 0).unwrap();
                     if copy_is_in_memory {
                         fs::read(place.replica().join("file")).unwrap();
@@ -249,7 +264,7 @@ fn a_changed_large_file_is_shared_where_its_copy_is_not_in_memory() {
                 },
             );
             let is_compared = copy_is_in_memory && tells_what_is_written(&disk);
-            let compared = if is_compared { 2 * LARGE } else { 0 };
+            let compared = if is_compared { 4 * LARGE } else { 0 };
             assert_eq!(read.compared, compared as u64, "{file_system:?}");
         }
     }
