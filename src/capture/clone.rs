@@ -171,16 +171,16 @@ impl<'tree> Clone<'tree> {
     }
 
     /// Forgets what was read before.
-    pub(super) fn begin_reading(&mut self) {
+    pub(super) fn begin_reading(&mut self, is_synced: bool) {
         for worker in &mut self.workers {
-            worker.reader.begin();
+            worker.reader.begin(is_synced);
         }
     }
 
     fn copy(&mut self, leaves_hot: bool) -> Result<Pass> {
         let began = Instant::now();
         self.staging.clean_up();
-        self.begin_reading();
+        self.begin_reading(true);
         let is_left = |index| leaves_hot && self.ledger.is_hot(&self.scan, index);
         let work = Work::of(&self.scan, &self.ledger, &HashSet::new(), is_left);
         self.sync(&work)?;

@@ -61,7 +61,7 @@ impl Clone<'_> {
 
     fn read_delta_once(&mut self, check: &Check) -> Result<Delta> {
         self.update(check)?;
-        self.begin_reading();
+        self.begin_reading(false);
         let work = Work::of(&self.scan, &self.ledger, &self.doubted(), |_| false);
         let mut entries = Vec::new();
         let mut unstable = 0;

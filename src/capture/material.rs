@@ -102,6 +102,8 @@ pub struct Reader<'tree> {
     can_share: bool,
     /// Unwritten bytes that sharing may wait for.
     most_unwritten: u64,
+    /// What is read was written to disk just before.
+    is_synced: bool,
     /// Bytes copied.
     pub bytes: u64,
     /// Bytes compared.
@@ -118,6 +120,7 @@ impl<'tree> Reader<'tree> {
             directory: OpenDirectory::default(),
             can_share: true,
             most_unwritten: u64::MAX,
+            is_synced: false,
             bytes: 0,
             compared: 0,
         }
@@ -129,7 +132,9 @@ impl<'tree> Reader<'tree> {
     }
 
     /// To be called when the scan was updated, as other directories may be at its paths; what was read is forgotten.
-    pub fn begin(&mut self) {
+    /// `is_synced` tells whether what is to be read was written to disk just now.
+    pub fn begin(&mut self, is_synced: bool) {
+        self.is_synced = is_synced;
         self.directory.forget();
         self.memory.reuse();
         (self.bytes, self.compared) = (0, 0);
@@ -309,7 +314,8 @@ impl<'tree> Reader<'tree> {
         Ok((sharing == Sharing::Done).then_some(staged))
     }
 
-    /// Whether `length` bytes of data are sooner read than what is unwritten of them is written, if the kernel tells.
+    /// Whether `length` bytes of data are sooner read than what is unwritten of them is written. Where the kernel does not
+    /// tell, that may be all of a new file; one that has a copy was written for that.
     fn is_sooner_read(
         &self,
         file: BorrowedFd<'_>,
@@ -317,7 +323,7 @@ impl<'tree> Reader<'tree> {
         length: u64,
     ) -> bool {
         let Some(own) = cache::cached(file) else {
-            return false;
+            return copy.is_none() && !self.is_synced;
         };
         let copy = copy.and_then(cache::cached);
         let read = [Some(&own), copy.as_ref()].into_iter().flatten();

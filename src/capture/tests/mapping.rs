@@ -93,7 +93,7 @@ fn a_file_that_is_away_while_files_are_written_back_is_noticed() {
     let files: Vec<usize> = files.collect();
     assert_eq!(reader.open_all(&scan, &files).unwrap().unwrap().len(), 2);
     fs::rename(place.path("directory"), place.path("elsewhere")).unwrap();
-    reader.begin();
+    reader.begin(false);
     assert!(reader.open_all(&scan, &files).unwrap().is_none());
 }
 
