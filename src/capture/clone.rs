@@ -171,9 +171,9 @@ impl<'tree> Clone<'tree> {
     }
 
     /// Forgets what was read before.
-    pub(super) fn begin_reading(&mut self, is_synced: bool) {
+    pub(super) fn begin_reading(&mut self, is_ahead: bool) {
         for worker in &mut self.workers {
-            worker.reader.begin(is_synced);
+            worker.reader.begin(is_ahead);
         }
     }
 

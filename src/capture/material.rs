@@ -28,8 +28,9 @@ use crate::system::tree::{self, Tree};
 
 /// Larger files are staged, so that a few of them do not use the memory up.
 const LARGEST_IN_MEMORY: u64 = 16 << 20;
-/// Sharing waits until all of a file is on disk, and asks nobody meanwhile. So much is waited for, and more where reading
-/// would take longer, but no more than a slow disk writes in the time that a freeze may last.
+/// Sharing waits until all of a file is on disk, asks nobody meanwhile, and keeps others from writing to it. So much is
+/// waited for; under a freeze more where reading would take longer, but no more than a slow disk writes in the time that the
+/// freeze may last.
 const LITTLE_UNWRITTEN: u64 = 16 << 20;
 /// In bytes.
 const WRITTEN_PER_MILLISECOND: u64 = 64 << 10;
@@ -100,10 +101,10 @@ pub struct Reader<'tree> {
     pub memory: Memory,
     directory: OpenDirectory,
     can_share: bool,
-    /// Unwritten bytes that sharing may wait for.
+    /// The container does not wait for what is read.
+    is_ahead: bool,
+    /// Unwritten bytes that sharing may wait for while it does.
     most_unwritten: u64,
-    /// What is read was written to disk just before.
-    is_synced: bool,
     /// Bytes copied.
     pub bytes: u64,
     /// Bytes compared.
@@ -119,8 +120,8 @@ impl<'tree> Reader<'tree> {
             memory: Memory::new(memory),
             directory: OpenDirectory::default(),
             can_share: true,
+            is_ahead: false,
             most_unwritten: u64::MAX,
-            is_synced: false,
             bytes: 0,
             compared: 0,
         }
@@ -132,9 +133,9 @@ impl<'tree> Reader<'tree> {
     }
 
     /// To be called when the scan was updated, as other directories may be at its paths; what was read is forgotten.
-    /// `is_synced` tells whether what is to be read was written to disk just now.
-    pub fn begin(&mut self, is_synced: bool) {
-        self.is_synced = is_synced;
+    /// `is_ahead` tells that the container does not wait, and that what is to be read was written to disk just now.
+    pub fn begin(&mut self, is_ahead: bool) {
+        self.is_ahead = is_ahead;
         self.directory.forget();
         self.memory.reuse();
         (self.bytes, self.compared) = (0, 0);
@@ -323,15 +324,20 @@ impl<'tree> Reader<'tree> {
         length: u64,
     ) -> bool {
         let Some(own) = cache::cached(file) else {
-            return copy.is_none() && !self.is_synced;
+            return copy.is_none() && !self.is_ahead;
         };
         let copy = copy.and_then(cache::cached);
         let read = [Some(&own), copy.as_ref()].into_iter().flatten();
         let on_disk = read.map(|cached| length.saturating_sub(cached.all)).sum();
-        own.unwritten >= worth_waiting_for(length, on_disk).min(self.most_unwritten)
+        let most = if self.is_ahead {
+            LITTLE_UNWRITTEN
+        } else {
+            worth_waiting_for(length, on_disk).min(self.most_unwritten)
+        };
+        own.unwritten >= most
     }
 
-    /// Where contents could be shared, it was seen that it is better not to.
+    /// What can be shared is shared by pieces, each of which is on disk soon, unless the container waits.
     fn copy(
         &mut self,
         file: BorrowedFd<'_>,
@@ -341,7 +347,7 @@ impl<'tree> Reader<'tree> {
     ) -> Result<()> {
         let target = target.as_fd();
         for segment in data {
-            self.bytes += if self.can_share {
+            self.bytes += if self.can_share && !self.is_ahead {
                 file::copy_through_memory(file, target, *segment, check)?
             } else {
                 file::copy_segment(file, target, *segment, check)?
