@@ -134,8 +134,8 @@ impl Capture<'_> {
         let grain = self.trusts_signatures.then_some(grain);
         let scan = stages.time("scan", || Scan::of_changing(&source, grain, check))?;
         size::check(&source, &scan)?;
-        space::check(&self.prepared.upper, &scan, self.reserve)?;
         let size = content_size(&scan);
+        space::check(&self.prepared.upper, &scan, size, self.reserve)?;
         let (upper, staging) = (&self.prepared.upper, &self.prepared.work);
         let mut clone = Clone::new(&source, upper, staging, writers, size)?;
         clone.expect_freezes_of(self.hold());

@@ -6,7 +6,6 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use rustix::fs::statvfs;
 
-use super::clone::content_size;
 use super::scan::Scan;
 use super::signature::Kind;
 use crate::settings::Reserve;
@@ -16,8 +15,9 @@ use crate::system::capacity::{Capacity, free_inodes};
 const PERCENT_RESERVED: u64 = 5;
 const MOST_RESERVED: u64 = 1 << 30;
 
-/// The clone of what was scanned, and a layer of at most its size, go to the very disk that the container writes to.
-pub fn check(upper: &Path, scan: &Scan, reserve: Reserve) -> Result<()> {
+/// The clone of what was scanned, with contents of `size` bytes, and a layer of at most that size go to the very disk that
+/// the container writes to.
+pub fn check(upper: &Path, scan: &Scan, size: u64, reserve: Reserve) -> Result<()> {
     let stat = statvfs(upper)
         .with_context(|| format!("asking for the free space of {}", upper.display()))?;
     check_inodes(upper, inodes(scan), free_inodes(&stat))?;
@@ -25,7 +25,7 @@ pub fn check(upper: &Path, scan: &Scan, reserve: Reserve) -> Result<()> {
         return Ok(());
     };
     let reserve = bytes(reserve, disk);
-    let needed = content_size(scan).saturating_mul(2).saturating_add(reserve);
+    let needed = size.saturating_mul(2).saturating_add(reserve);
     ensure!(
         free >= needed,
         "too little disk space: the commit needs {} MB (its copy, its layer and a reserve, see FREEZEFRAME_RESERVE), {} has \
@@ -50,8 +50,8 @@ fn check_inodes(upper: &Path, needed: u64, free: Option<u64>) -> Result<()> {
     let is_enough = free.is_none_or(|free| needed <= free - free / 10);
     ensure!(
         is_enough,
-        "too few inodes: the commit needs {needed}, one for each file and directory of its copy, and leaves a tenth of what is free; {} \
-         has {} free",
+        "too few inodes: the commit needs {needed}, one for each file and directory of its copy, and leaves a tenth of \
+         what is free; {} has {} free",
         upper.display(),
         free.unwrap_or_default()
     );
