@@ -8,6 +8,7 @@ use anyhow::{Context, ensure};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// `ctr` bound to one containerd and one of its namespaces.
@@ -93,6 +94,18 @@ impl Ctr {
         let manifest = self.manifest(reference)?;
         let digest = manifest["config"]["digest"].as_str();
         self.json(digest.with_context(|| format!("{reference} has no config"))?)
+    }
+
+    /// Mounts a snapshot at `target`, with one more option.
+    pub fn mount_snapshot(&self, key: &str, target: &Path, option: &str) -> Result {
+        let target = target.display().to_string();
+        // A command line for a shell.
+        let line = self.run(&["snapshots", "mounts", &target, key])?;
+        let mut shell = Command::new("sh");
+        // mount(8) says so of long options: since util-linux 2.39 each goes to the kernel by itself, in 256 bytes at most.
+        shell.env("LIBMOUNT_FORCE_MOUNT2", "always");
+        shell.args(["-ec", &format!("{line},{option}")]);
+        outcome(&mut shell)?.succeeded().map(drop)
     }
 
     /// What nothing refers to goes now, not when containerd gets round to it.

@@ -7,7 +7,7 @@
 
 use crate::ctr::Ctr;
 use crate::image::digest;
-use crate::shell::{outcome, wait_until};
+use crate::shell::wait_until;
 use crate::{Daemon, Result, Tree};
 use anyhow::Context;
 use rustix::io::Errno;
@@ -15,7 +15,6 @@ use rustix::mount::{UnmountFlags, unmount};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 /// A mounted, read-only view; unmounted and removed when dropped.
@@ -68,9 +67,7 @@ impl View {
         // Not ctr's view, which a garbage collection under way may take.
         ctr.run(&["snapshots", "prepare", &key, &parent])
             .with_context(|| format!("{reference} is not unpacked"))?;
-        // ctr prints the command line that mounts it.
-        let line = ctr.run(&["snapshots", "mounts", &path.display().to_string(), &key])?;
-        outcome(Command::new("sh").args(["-ec", &format!("{line},ro")]))?.succeeded()?;
+        ctr.mount_snapshot(&key, &path, "ro")?;
         Ok(Self {
             ctr,
             key,

@@ -182,21 +182,16 @@ fn attributes_of_other_overlays_mean_nothing() -> Result {
 }
 
 /// The container's overlay, mounted as no snapshotter here does, while `change` works on its `/tree`.
-fn with_mount_options(
+fn with_mount_option(
     container: &Container,
-    options: &str,
+    option: &str,
     change: impl FnOnce(&Path) -> Result,
 ) -> Result {
     let daemon = container.daemon();
     let target = daemon.new_folder("mount")?;
-    let line = daemon.ctr().run(&[
-        "snapshots",
-        "mounts",
-        &target.display().to_string(),
-        &container.id,
-    ])?;
-    let line = format!("{line},{options}");
-    outcome(Command::new("sh").args(["-ec", &line]))?.succeeded()?;
+    daemon
+        .ctr()
+        .mount_snapshot(&container.id, &target, option)?;
     let changed = change(&target.join("tree"));
     outcome(Command::new("umount").arg(&target))?.succeeded()?;
     changed
@@ -207,7 +202,7 @@ fn redirected_directories_are_left_to_the_differ() -> Result {
     let daemon = Daemon::start()?;
     let container = ground::container(&daemon)?;
     container.stop()?;
-    with_mount_options(&container, "redirect_dir=on", |tree| {
+    with_mount_option(&container, "redirect_dir=on", |tree| {
         Ok(fs::rename(
             tree.join("renamed-directory"),
             tree.join("renamed-now"),
@@ -233,7 +228,7 @@ fn a_file_whose_content_overlayfs_keeps_from_everybody_is_not_committed() -> Res
     let daemon = Daemon::start()?;
     let container = ground::container(&daemon)?;
     container.stop()?;
-    with_mount_options(&container, "metacopy=on", |tree| {
+    with_mount_option(&container, "metacopy=on", |tree| {
         Ok(fs::set_permissions(
             tree.join("modified"),
             PermissionsExt::from_mode(0o600),
