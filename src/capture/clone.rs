@@ -114,9 +114,13 @@ impl<'tree> Clone<'tree> {
         }
     }
 
-    /// Has everything compared or read under the freeze, whatever its signature says.
+    /// Has everything compared or read under the freeze, whatever its signature says, and nothing shared: both are known
+    /// to be sound on the same file systems.
     pub fn distrust(&mut self) {
         self.trusts = false;
+        for worker in &mut self.workers {
+            worker.reader.never_share();
+        }
     }
 
     /// Leaves it to the layer to have the clone written back, if there is room for its bytes and few are in small files: a

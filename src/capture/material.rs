@@ -132,6 +132,12 @@ impl<'tree> Reader<'tree> {
         self.most_unwritten = LITTLE_UNWRITTEN.max(written_within(hold));
     }
 
+    /// Has every file copied. ZFS fails to share what it has not written, waits for that, or shares its beginning and says
+    /// that it was all (openzfs/zfs issues 15728 and 15994).
+    pub fn never_share(&mut self) {
+        self.can_share = false;
+    }
+
     /// To be called when the scan was updated, as other directories may be at its paths; what was read is forgotten.
     /// `is_ahead` tells that the container does not wait, and that what is to be read was written to disk just now.
     pub fn begin(&mut self, is_ahead: bool) {

@@ -186,9 +186,15 @@ fn copy_piece(from: BorrowedFd<'_>, to: BorrowedFd<'_>, piece: Segment) -> io::R
     match rustix::fs::copy_file_range(from, Some(&mut read), to, Some(&mut written), wanted) {
         Ok(count) => Ok(count as u64),
         Err(Errno::INTR) => copy_piece(from, to, piece),
-        Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {
-            copy_in_memory(from, to, piece)
-        }
+        Err(
+            Errno::XDEV
+            | Errno::INVAL
+            | Errno::NOSYS
+            | Errno::OPNOTSUPP
+            | Errno::PERM
+            // ZFS says so of what it has not written yet (openzfs/zfs issue 16958).
+            | Errno::AGAIN,
+        ) => copy_in_memory(from, to, piece),
         Err(error) => Err(error.into()),
     }
 }

@@ -10,7 +10,7 @@ use harness::{Disk, FileSystem};
 use rustix::fs::{FallocateFlags, IFlags, XattrFlags, fallocate, ioctl_setflags, setxattr};
 
 use super::PROVEN;
-use super::place::{Place, Read, disk};
+use super::place::{NOBODY, Place, Read, disk};
 use crate::capture::material::CAPABILITY_ATTRIBUTE;
 use crate::system::cache;
 
@@ -266,6 +266,23 @@ fn a_changed_large_file_is_shared_where_its_copy_is_not_in_memory() {
             let compared = if is_compared { 4 * LARGE } else { 0 };
             assert_eq!(read.compared, compared as u64, "{file_system:?}");
         }
+    }
+}
+
+/// As on ZFS, which shares as well.
+#[test]
+fn nothing_is_shared_where_signatures_are_not_trusted() {
+    for file_system in [FileSystem::Xfs, FileSystem::Btrfs] {
+        let disk = disk(file_system);
+        let place = Place::on(&disk);
+        let source = place.tree();
+        let (mut clone, scan) = place.begin(&source, &[]);
+        clone.distrust();
+        clone.copy_scanned(scan, NOBODY).unwrap();
+        let mut file = File::create(place.path("file")).unwrap();
+        file.write_all(&content(LARGE)).unwrap();
+        file.sync_all().unwrap();
+        assert_eq!(place.finish(clone).copied, LARGE as u64);
     }
 }
 
