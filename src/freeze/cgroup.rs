@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use nix::libc;
+use nix::unistd::{AccessFlags, access};
 
 use crate::system::mounts::{MountEntry, mounts_of};
 
@@ -86,7 +87,7 @@ impl Cgroup {
             return Ok(None);
         };
         let named = Self::named(&mounts, &membership, id, cgroups_path);
-        Ok(named.filter(|cgroup| cgroup.state_file().exists()))
+        Ok(named.filter(|cgroup| is_writable(&cgroup.state_file())))
     }
 
     /// The one that these mounts and the process's `membership` (cgroups(7)) tell of, whether it exists or not: in version
@@ -214,6 +215,11 @@ fn children(directory: &Path) -> Result<Vec<PathBuf>> {
 
 fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
+}
+
+/// Not so in a hierarchy that is mounted read-only, as systemd's `ProtectControlGroups` has it (access(2): EROFS).
+fn is_writable(file: &Path) -> bool {
+    access(file, AccessFlags::W_OK).is_ok()
 }
 
 /// A cgroup that is gone has nothing.

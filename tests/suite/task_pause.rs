@@ -1,6 +1,7 @@
 //! Where no cgroup freezer can be reached, the daemon's own pause stands in for it, as consistent and as surely undone.
 //!
-//! freezeframe runs in a mount namespace of its own, from which every cgroup hierarchy is unmounted.
+//! freezeframe runs in a mount namespace of its own, from which every cgroup hierarchy is unmounted, or where none can be
+//! written to.
 
 use crate::FREEZEFRAME;
 use harness::{
@@ -14,12 +15,19 @@ const IMAGE: &str = "docker.io/library/paused:latest";
 const HIDE_CGROUPS: &str =
     "awk '$3 ~ /^cgroup2?$/ {print $2}' /proc/mounts | sort -r | xargs -r umount -l && exec \"$@\"";
 
+const READ_ONLY_CGROUPS: &str = "awk '$3 ~ /^cgroup2?$/ {print $2}' /proc/mounts | \
+     xargs -r -n 1 mount -o remount,bind,ro && exec \"$@\"";
+
 /// `nerdctl commit` as freezeframe, without a freezer.
 fn commit_of(container: &Container) -> Result<Command> {
+    commit_after(container, HIDE_CGROUPS)
+}
+
+fn commit_after(container: &Container, script: &str) -> Result<Command> {
     let daemon = container.daemon();
     let alias = daemon.freezeframe(FREEZEFRAME)?;
     let mut command = Command::new("unshare");
-    command.args(["--mount", "sh", "-c", HIDE_CGROUPS, "sh"]);
+    command.args(["--mount", "sh", "-c", script, "sh"]);
     command.arg(alias.alias()).arg("commit");
     command.args([&container.name, IMAGE]);
     daemon.lead(&mut command);
@@ -46,12 +54,15 @@ fn count_of(mut events: Child, topic: &str) -> Result<usize> {
 fn the_law_holds_under_the_daemons_pause() -> Result {
     let daemon = Daemon::start()?;
     let container = Container::with_law(&daemon)?;
-    let events = events(&daemon)?;
-    std::thread::sleep(Duration::from_millis(200));
-    outcome(&mut commit_of(&container)?)?.succeeded()?;
-    assert_eq!(count_of(events, "/tasks/paused")?, 1);
-    assert_eq!(container.status()?.as_deref(), Some("running"));
-    check_law(&daemon, &View::snapshot(&daemon, IMAGE)?.path().join("law"))
+    for script in [HIDE_CGROUPS, READ_ONLY_CGROUPS] {
+        let events = events(&daemon)?;
+        std::thread::sleep(Duration::from_millis(200));
+        outcome(&mut commit_after(&container, script)?)?.succeeded()?;
+        assert_eq!(count_of(events, "/tasks/paused")?, 1, "{script}");
+        assert_eq!(container.status()?.as_deref(), Some("running"));
+        check_law(&daemon, &View::snapshot(&daemon, IMAGE)?.path().join("law"))?;
+    }
+    Ok(())
 }
 
 #[test]
