@@ -9,6 +9,7 @@ mod output;
 
 use std::ffi::OsString;
 use std::fs::File;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
@@ -34,6 +35,8 @@ const MOST_TRIES: usize = 5;
 
 /// What containerd's differ and Go's tar writer say of a file that changes or vanishes while they read it.
 const LOST_RACES: [&str; 3] = ["write too long", "missed writing", "short write"];
+/// What nerdctl warns of, whether or not its commit succeeds (its pkg/imgutil/commit).
+const NOT_RESUMED: &str = "failed to unpause container";
 const VANISHED: [&str; 2] = ["failed to export layer", "no such file or directory"];
 
 /// A commit by the real nerdctl.
@@ -79,7 +82,7 @@ impl Delegation<'_> {
         tie_to_this_process(&mut command, watch.as_ref().and_then(PauseWatch::pipe));
         let outcome = run_captured(command);
         if let Some(watch) = watch {
-            watch.end(outcome.as_ref().map(|ended| ended.status).ok());
+            watch.end(outcome.as_ref().is_ok_and(Try::may_have_left_a_pause));
         }
         outcome
     }
@@ -129,6 +132,14 @@ impl Try {
         let vanished = VANISHED.iter().all(|part| said.contains(part));
         let raced = LOST_RACES.iter().any(|error| said.contains(error));
         !self.status.success() && (raced || vanished)
+    }
+
+    /// Whether it may have ended without undoing its pause: by a signal, as a shell says that of another (POSIX, 2.8.2), with
+    /// the 2 of a Go program that SIGQUIT or a panic ended, or because containerd did not answer just then.
+    fn may_have_left_a_pause(&self) -> bool {
+        let was_killed =
+            self.status.signal().is_some() || matches!(self.status.code(), Some(2 | 129..=192));
+        was_killed || String::from_utf8_lossy(&self.output.errors).contains(NOT_RESUMED)
     }
 
     /// Withholds what it printed from all but those who debug.

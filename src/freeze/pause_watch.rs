@@ -1,13 +1,11 @@
-//! A pause that the real nerdctl makes, in its own commit: it is undone where that is killed before it does so itself.
+//! A pause that the real nerdctl makes, in its own commit: it is undone where that ends without doing so itself.
 //!
 //! By a watchdog, once everybody is gone who could still be at work on it. Only a container that ran before is resumed,
 //! only one that is paused, and only while no other commit holds nerdctl's lock: a pause may be somebody else's.
 
 use std::ffi::OsString;
 use std::os::fd::BorrowedFd;
-use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -98,18 +96,12 @@ impl PauseWatch {
         self.watchdog.pipe()
     }
 
-    /// The real nerdctl has ended so, or was never started. What it has started may hold the pipe open still.
-    pub fn end(mut self, status: Option<ExitStatus>) {
-        if status.is_some_and(was_killed) {
+    /// The real nerdctl has ended, or was never started. What it has started may hold the pipe open still.
+    pub fn end(mut self, may_be_paused: bool) {
+        if may_be_paused {
             self.watchdog.leave(PATIENCE);
         } else {
             self.watchdog.dismiss();
         }
     }
-}
-
-/// Whether it may have ended without undoing its pause: by a signal, as a shell says that of another (POSIX, 2.8.2), or with
-/// the 2 of a Go program that SIGQUIT or a panic ended. Its own errors are 1.
-fn was_killed(status: ExitStatus) -> bool {
-    status.signal().is_some() || matches!(status.code(), Some(2 | 129..=192))
 }

@@ -94,6 +94,31 @@ fn what_outlives_the_real_nerdctl_is_not_waited_for() -> Result {
     Ok(kill(Pid::from_raw(process), signal::SIGKILL)?)
 }
 
+/// It warns of that where containerd did not answer just then; its commit may have succeeded.
+#[test]
+fn a_pause_that_the_real_nerdctl_could_not_undo_is_undone() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    for code in [0, 1] {
+        let script = format!(
+            "$nerdctl pause {} >/dev/null
+             echo 'level=warning msg=\"failed to unpause container x: unavailable\"' >&2
+             exit {code}",
+            container.name
+        );
+        let real = Scripted::new(&daemon, &script)?;
+        let freezeframe = real.before_us(&daemon)?;
+        let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+        let outcome = freezeframe.commit(&container, IMAGE, &[])?.outcome;
+        assert_eq!(outcome.status.code(), Some(code), "{}", outcome.describe());
+        assert!(outcome.error_text().contains("failed to unpause"));
+        wait_until("the container running", Duration::from_secs(5), || {
+            Ok((container.status()?.as_deref() == Some("running")).then_some(()))
+        })?;
+    }
+    Ok(())
+}
+
 #[test]
 fn a_pause_of_somebody_else_is_not_undone() -> Result {
     let daemon = Daemon::start()?;
