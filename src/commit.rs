@@ -13,7 +13,7 @@ use crate::arguments::CommitArguments;
 use crate::capture::material::MergedOnly;
 use crate::containerd::Containerd;
 use crate::delegate::{self, Delegation};
-use crate::direct::DirectCommit;
+use crate::direct::{DirectCommit, Elsewhere};
 use crate::freeze;
 use crate::log;
 use crate::passthrough::RealNerdctl;
@@ -173,8 +173,8 @@ impl Commit<'_> {
         })?;
         let reason = match plan {
             Plan::Direct(plan) => match self.commit_directly(scene, &plan) {
-                // Nothing but the tree tells, and of it nothing is left by now but the container's own.
-                Err(error) if error.is::<MergedOnly>() && strategy != Strategy::Direct => {
+                // Nothing but trying tells, and of that nothing is left by now.
+                Err(error) if is_for_the_real_one(&error) && strategy != Strategy::Direct => {
                     format!("{error:#}")
                 }
                 done => return done.map_err(explain).map(|()| 0),
@@ -295,6 +295,11 @@ impl Commit<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether containerd's differ can read what we cannot.
+fn is_for_the_real_one(error: &anyhow::Error) -> bool {
+    error.is::<MergedOnly>() || error.is::<Elsewhere>()
 }
 
 fn needed<R>(real: Option<R>, reason: &str) -> Result<R> {

@@ -1,5 +1,9 @@
 //! The direct commit: the numbered list of the design, one call per step.
 
+use std::fmt;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result, ensure};
@@ -17,6 +21,7 @@ use crate::plan::{DirectPlan, Subject};
 use crate::report::{Report, milliseconds};
 use crate::settings::Reserve;
 use crate::stages::Stages;
+use crate::system::clock::Moment;
 use crate::system::priority::yielding;
 use crate::system::process::unique_name;
 use crate::system::signals;
@@ -94,24 +99,50 @@ impl DirectCommit<'_> {
     }
 
     /// An empty upper directory on the container's own layers, which becomes the clone.
+    ///
+    /// # Errors
+    /// `Elsewhere`.
     fn prepare(&self, key: &str) -> Result<OverlayMount> {
         let snapshotter = &self.subject.snapshotter;
+        let before = Moment::stamped_now();
         let mounts = self
             .containerd
             .prepare_snapshot(snapshotter, key, &self.plan.parent)?;
         let overlay = OverlayMount::of(&mounts)
             .context("the snapshotter does not mount a new snapshot as an overlay")?;
-        let upper = overlay.upper.display();
-        let is_empty = std::fs::read_dir(&overlay.upper)
-            .with_context(|| format!("opening the new upper directory {upper}"))?
-            .next()
-            .is_none();
-        ensure!(
-            is_empty && overlay.upper != self.plan.upper,
-            "the new snapshot's upper directory {upper} is not empty"
-        );
+        let upper = &overlay.upper;
+        let is_new = *upper != self.plan.upper && is_empty_since(upper, before).unwrap_or(false);
+        ensure!(is_new, Elsewhere(upper.clone()));
         Ok(overlay)
     }
+}
+
+/// What containerd has just made is not what we see under its name: its files are another machine's or another mount
+/// namespace's.
+#[derive(Debug)]
+pub struct Elsewhere(PathBuf);
+
+impl fmt::Display for Elsewhere {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let upper = self.0.display();
+        write!(
+            formatter,
+            "containerd's new directory {upper} is not to be seen here: its files are elsewhere"
+        )
+    }
+}
+
+impl std::error::Error for Elsewhere {}
+
+/// Whether the directory is empty, and was made no earlier than `before`.
+fn is_empty_since(directory: &Path, before: Moment) -> io::Result<bool> {
+    let is_empty = directory.read_dir()?.next().is_none();
+    let metadata = directory.metadata()?;
+    let nanoseconds = u32::try_from(metadata.ctime_nsec()).unwrap_or(0);
+    let changed = Moment::new(metadata.ctime(), nanoseconds);
+    // Some file systems know whole seconds alone.
+    let is_new = changed >= before || nanoseconds == 0 && changed.seconds() == before.seconds();
+    Ok(is_empty && is_new)
 }
 
 fn leave_unchanged_out(captured: &Captured, prepared: &OverlayMount) -> Result<()> {

@@ -4,13 +4,14 @@
 use crate::FREEZEFRAME;
 use crate::report::on_terminal;
 use crate::scripted::Scripted;
-use harness::{BASE, Container, Daemon, FileSystem, Result, View, outcome, own_program};
+use harness::{BASE, Container, Daemon, FileSystem, Result, Tree, View, outcome, own_program};
 use nix::libc;
 use rustix::fs::{major, minor};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::process::Command;
 
 const REFERENCE: &str = "docker.io/library/delegated:latest";
 /// As many tries as freezeframe makes.
@@ -71,6 +72,45 @@ fn a_kernel_that_does_not_resolve_paths_beneath_a_directory_is_left_to_the_real_
     assert_eq!(report["reason"], reason);
     let view = View::snapshot(&daemon, REFERENCE)?;
     assert!(view.tree()?.entries.contains_key(OsStr::new("srv/new")));
+    Ok(())
+}
+
+/// As in a container that has containerd's socket, and snapshots of another containerd where that has its own.
+#[test]
+fn a_containerd_whose_files_are_elsewhere_is_left_to_the_real_nerdctl() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    container.shell("echo something >/srv/new")?;
+    container.stop()?;
+    let snapshots = daemon
+        .disk()
+        .join("containerd/io.containerd.snapshotter.v1.overlayfs/snapshots");
+    let others = daemon.disk().join("others");
+    outcome(Command::new("cp").arg("-a").args([&snapshots, &others]))?.succeeded()?;
+    // Empty ones, whichever the next is.
+    for number in 1..100 {
+        fs::create_dir_all(others.join(number.to_string()).join("fs"))?;
+    }
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    let report = daemon.run_folder().join("report.json");
+    let beside_others = format!(
+        "mount --bind {} {} && exec \"$@\"",
+        others.display(),
+        snapshots.display()
+    );
+    let unshared = ["unshare", "--mount", "sh", "-ec", &beside_others, "sh"];
+    let mut command = freezeframe.command_behind(&unshared);
+    let commit = command.args(["commit", "--report"]).arg(&report);
+    outcome(commit.args([&container.name, REFERENCE]))?.succeeded()?;
+    let report: Value = serde_json::from_slice(&fs::read(report)?)?;
+    assert_eq!(report["strategy"], "delegate");
+    let reason = report["reason"].as_str().unwrap_or_default();
+    assert!(reason.ends_with("its files are elsewhere"), "{reason}");
+    let view = View::snapshot(&daemon, REFERENCE)?;
+    assert!(view.tree()?.entries.contains_key(OsStr::new("srv/new")));
+    let written = Tree::read(&others)?.entries.into_keys();
+    let written = written.filter(|path| path.as_encoded_bytes().ends_with(b"srv/new"));
+    assert_eq!(written.count(), 1, "only the container's own");
     Ok(())
 }
 
