@@ -35,9 +35,9 @@ const MOST_TRIES: usize = 5;
 
 /// What containerd's differ and Go's tar writer say of a file that changes or vanishes while they read it.
 const LOST_RACES: [&str; 3] = ["write too long", "missed writing", "short write"];
+const VANISHED: [&str; 2] = ["failed to export layer", "no such file or directory"];
 /// What nerdctl warns of, whether or not its commit succeeds (its pkg/imgutil/commit).
 const NOT_RESUMED: &str = "failed to unpause container";
-const VANISHED: [&str; 2] = ["failed to export layer", "no such file or directory"];
 
 /// A commit by the real nerdctl.
 pub struct Delegation<'a> {
