@@ -59,20 +59,29 @@ fn a_kernel_that_does_not_resolve_paths_beneath_a_directory_is_left_to_the_real_
     let daemon = Daemon::start()?;
     let container = daemon.run(&["sleep", "1000"])?;
     container.shell("echo something >/srv/new")?;
-    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
-    let report = daemon.run_folder().join("report.json");
     let openat2 = libc::SYS_openat2.to_string();
     let probe = own_program("probe")?.display().to_string();
-    let mut command = freezeframe.command_behind(&[&probe, "without", &openat2]);
+    let reason = delegated_behind(&container, &[&probe, "without", &openat2])?;
+    assert_eq!(
+        reason,
+        "the kernel does not resolve paths beneath a directory (openat2)"
+    );
+    Ok(())
+}
+
+/// Commits a container that has made `/srv/new` by a command that begins with `words`; returns why it was delegated.
+fn delegated_behind(container: &Container, words: &[&str]) -> Result<String> {
+    let daemon = container.daemon();
+    let report = daemon.run_folder().join("report.json");
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    let mut command = freezeframe.command_behind(words);
     let commit = command.args(["commit", "--report"]).arg(&report);
     outcome(commit.args([&container.name, REFERENCE]))?.succeeded()?;
     let report: Value = serde_json::from_slice(&fs::read(report)?)?;
     assert_eq!(report["strategy"], "delegate");
-    let reason = "the kernel does not resolve paths beneath a directory (openat2)";
-    assert_eq!(report["reason"], reason);
-    let view = View::snapshot(&daemon, REFERENCE)?;
+    let view = View::snapshot(daemon, REFERENCE)?;
     assert!(view.tree()?.entries.contains_key(OsStr::new("srv/new")));
-    Ok(())
+    Ok(report["reason"].as_str().unwrap_or_default().to_owned())
 }
 
 /// As in a container that has containerd's socket, and snapshots of another containerd where that has its own.
@@ -91,23 +100,14 @@ fn a_containerd_whose_files_are_elsewhere_is_left_to_the_real_nerdctl() -> Resul
     for number in 1..100 {
         fs::create_dir_all(others.join(number.to_string()).join("fs"))?;
     }
-    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
-    let report = daemon.run_folder().join("report.json");
     let beside_others = format!(
         "mount --bind {} {} && exec \"$@\"",
         others.display(),
         snapshots.display()
     );
     let unshared = ["unshare", "--mount", "sh", "-ec", &beside_others, "sh"];
-    let mut command = freezeframe.command_behind(&unshared);
-    let commit = command.args(["commit", "--report"]).arg(&report);
-    outcome(commit.args([&container.name, REFERENCE]))?.succeeded()?;
-    let report: Value = serde_json::from_slice(&fs::read(report)?)?;
-    assert_eq!(report["strategy"], "delegate");
-    let reason = report["reason"].as_str().unwrap_or_default();
+    let reason = delegated_behind(&container, &unshared)?;
     assert!(reason.ends_with("its files are elsewhere"), "{reason}");
-    let view = View::snapshot(&daemon, REFERENCE)?;
-    assert!(view.tree()?.entries.contains_key(OsStr::new("srv/new")));
     let written = Tree::read(&others)?.entries.into_keys();
     let written = written.filter(|path| path.as_encoded_bytes().ends_with(b"srv/new"));
     assert_eq!(written.count(), 1, "only the container's own");
