@@ -13,11 +13,11 @@ use crate::arguments::CommitArguments;
 use crate::capture::material::MergedOnly;
 use crate::containerd::Containerd;
 use crate::delegate::{self, Delegation};
-use crate::direct::{DirectCommit, Elsewhere};
+use crate::direct::DirectCommit;
 use crate::freeze;
 use crate::log;
 use crate::passthrough::RealNerdctl;
-use crate::plan::{DirectPlan, InspectFailed, Plan, Subject};
+use crate::plan::{DirectPlan, InspectFailed, OutOfReach, Plan, Subject};
 use crate::report::{self, Report};
 use crate::settings::{
     Misconfigured, ROOTLESS, Reserve, Settings, Strategy, is_rootless, max_pause, report_path,
@@ -297,9 +297,9 @@ impl Commit<'_> {
     }
 }
 
-/// Whether containerd's differ can read what we cannot.
+/// Whether the real nerdctl, or the daemon on its behalf, can do what we cannot.
 fn is_for_the_real_one(error: &anyhow::Error) -> bool {
-    error.is::<MergedOnly>() || error.is::<Elsewhere>()
+    error.is::<MergedOnly>() || error.is::<OutOfReach>()
 }
 
 fn needed<R>(real: Option<R>, reason: &str) -> Result<R> {

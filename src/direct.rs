@@ -1,27 +1,24 @@
 //! The direct commit: the numbered list of the design, one call per step.
 
-use std::fmt;
-use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Error, Result, ensure};
+use anyhow::{Error, Result};
 
 use crate::arguments::CommitArguments;
 use crate::capture::lower::Lower;
 use crate::capture::material::MergedOnly;
 use crate::capture::{Capture, Captured, Tally, unchanged};
-use crate::containerd::{Containerd, Lease, OverlayMount};
+use crate::containerd::{Containerd, Lease, OverlayMount, TaskStatus};
+use crate::freeze;
 use crate::image::{Image, Parts};
 use crate::layer::{self, Layer};
 use crate::locks::Locks;
 use crate::log;
 use crate::plan::{DirectPlan, Subject};
+use crate::prepared::prepare;
 use crate::report::{Report, milliseconds};
 use crate::settings::Reserve;
 use crate::stages::Stages;
-use crate::system::clock::Moment;
 use crate::system::priority::yielding;
 use crate::system::process::unique_name;
 use crate::system::signals;
@@ -48,12 +45,15 @@ impl DirectCommit<'_> {
             reserve,
             max_pause,
         } = *self;
+        if arguments.pause && subject.task.status == TaskStatus::Running {
+            freeze::check_marks()?;
+        }
         let locks = stages.time("lock", || Locks::acquire(subject, plan))?;
         let lease = stages.time("lease", || Lease::acquire(containerd))?;
         signals::allow_stops()?;
         containerd.lease_content(&plan.base.manifest_digest)?;
         let key = format!("freezeframe-{}", unique_name());
-        let prepared = stages.time("prepare", || self.prepare(&key))?;
+        let prepared = stages.time("prepare", || prepare(containerd, subject, plan, &key))?;
         let mut tally = Tally::default();
         let capture = Capture {
             containerd,
@@ -97,52 +97,6 @@ impl DirectCommit<'_> {
         report_image(report, &layer, image);
         Ok(())
     }
-
-    /// An empty upper directory on the container's own layers, which becomes the clone.
-    ///
-    /// # Errors
-    /// `Elsewhere`.
-    fn prepare(&self, key: &str) -> Result<OverlayMount> {
-        let snapshotter = &self.subject.snapshotter;
-        let before = Moment::stamped_now();
-        let mounts = self
-            .containerd
-            .prepare_snapshot(snapshotter, key, &self.plan.parent)?;
-        let overlay = OverlayMount::of(&mounts)
-            .context("the snapshotter does not mount a new snapshot as an overlay")?;
-        let upper = &overlay.upper;
-        let is_new = *upper != self.plan.upper && is_empty_since(upper, before).unwrap_or(false);
-        ensure!(is_new, Elsewhere(upper.clone()));
-        Ok(overlay)
-    }
-}
-
-/// What containerd has just made is not what we see under its name: its files are another machine's or another mount
-/// namespace's.
-#[derive(Debug)]
-pub struct Elsewhere(PathBuf);
-
-impl fmt::Display for Elsewhere {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let upper = self.0.display();
-        write!(
-            formatter,
-            "containerd's new directory {upper} is not to be seen here: its files are elsewhere"
-        )
-    }
-}
-
-impl std::error::Error for Elsewhere {}
-
-/// Whether the directory is empty, and was made no earlier than `before`.
-fn is_empty_since(directory: &Path, before: Moment) -> io::Result<bool> {
-    let is_empty = directory.read_dir()?.next().is_none();
-    let metadata = directory.metadata()?;
-    let nanoseconds = u32::try_from(metadata.ctime_nsec()).unwrap_or(0);
-    let changed = Moment::new(metadata.ctime(), nanoseconds);
-    // Some file systems know whole seconds alone.
-    let is_new = changed >= before || nanoseconds == 0 && changed.seconds() == before.seconds();
-    Ok(is_empty && is_new)
 }
 
 fn leave_unchanged_out(captured: &Captured, prepared: &OverlayMount) -> Result<()> {

@@ -21,6 +21,7 @@ mod locks;
 mod log;
 mod passthrough;
 mod plan;
+mod prepared;
 mod report;
 mod settings;
 mod stages;

@@ -11,14 +11,28 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::digest::Sha256Digest;
+use crate::plan::OutOfReach;
 use crate::system::process::{ProcessIdentity, namespace};
 
+const PARENT: &str = "/run";
 const DIRECTORY: &str = "/run/freezeframe";
 const MOST_TRIES: usize = 100;
 
 pub struct Mark {
     path: PathBuf,
     stays: bool,
+}
+
+/// # Errors
+/// No mark can be written.
+pub fn check() -> Result<(), OutOfReach> {
+    let directory = Path::new(DIRECTORY);
+    let is_there = directory.exists();
+    OutOfReach::check_writable(if is_there {
+        directory
+    } else {
+        Path::new(PARENT)
+    })
 }
 
 impl Mark {

@@ -17,6 +17,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 pub use abandoned::{clean_up_after_the_dead, thaw_abandoned};
 pub use cgroup::{Cgroup, Stuck, Version};
+pub use mark::check as check_marks;
 pub use pause_watch::{Pause, PauseWatch};
 
 use crate::containerd::{Containerd, TaskStatus};

@@ -1,8 +1,9 @@
 //! The plan: made once, before anything is touched. Direct, with all that a direct commit needs to know, or delegate,
-//! with the reason. What fails after the plan is an error, never another plan, but for what only reading the tree tells
-//! (`capture::material::MergedOnly`).
+//! with the reason. What fails after the plan is an error, never another plan, but for what only trying tells
+//! (`OutOfReach`, `capture::material::MergedOnly`).
 
 pub mod base;
+mod out_of_reach;
 mod overlay;
 mod resolve;
 
@@ -13,6 +14,7 @@ use containerd_client::services::v1::Container;
 use serde_json::Value;
 
 pub use base::BaseImage;
+pub use out_of_reach::OutOfReach;
 pub use resolve::InspectFailed;
 
 use crate::arguments::{CommitArguments, Property};

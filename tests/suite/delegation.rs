@@ -11,6 +11,7 @@ use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::process::Command;
 
 const REFERENCE: &str = "docker.io/library/delegated:latest";
@@ -112,6 +113,47 @@ fn a_containerd_whose_files_are_elsewhere_is_left_to_the_real_nerdctl() -> Resul
     let written = written.filter(|path| path.as_encoded_bytes().ends_with(b"srv/new"));
     assert_eq!(written.count(), 1, "only the container's own");
     Ok(())
+}
+
+/// The real nerdctl writes to its own files alone, as the daemon does the rest.
+#[test]
+fn where_the_containers_files_are_mounted_read_only_the_real_nerdctl_commits() -> Result {
+    let daemon = Daemon::start()?;
+    let own = daemon.disk().join("nerdctl");
+    let reason = delegated_where_writable(&daemon, &[&own, Path::new("/run")])?;
+    assert!(
+        reason.ends_with("/fs cannot be written to: Read-only file system"),
+        "{reason}"
+    );
+    Ok(())
+}
+
+#[test]
+fn where_no_mark_can_be_written_the_real_nerdctl_commits() -> Result {
+    let daemon = Daemon::start()?;
+    let reason = delegated_where_writable(&daemon, &[&daemon.disk()])?;
+    assert_eq!(reason, "/run cannot be written to: Read-only file system");
+    Ok(())
+}
+
+/// Under systemd's `ProtectSystem=strict` with these folders, and the daemon's own, as `ReadWritePaths=` (systemd.exec(5)).
+fn delegated_where_writable(daemon: &Daemon, folders: &[&Path]) -> Result<String> {
+    let container = daemon.run(&["sleep", "1000"])?;
+    container.shell("echo something >/srv/new")?;
+    let folders = folders.iter().map(|folder| folder.display().to_string());
+    let own = daemon.run_folder().display().to_string();
+    let folders: Vec<_> = folders.chain([own]).collect();
+    let protect = format!(
+        r#"for folder in {}; do mkdir -p "$folder"; mount --bind "$folder" "$folder"; done
+        awk '$2 !~ "^({}|/dev|/proc|/sys)(/|$)" {{print $2}}' /proc/mounts | xargs -n 1 mount -o remount,bind,ro
+        exec "$@""#,
+        folders.join(" "),
+        folders.join("|")
+    );
+    delegated_behind(
+        &container,
+        &["unshare", "--mount", "sh", "-ec", &protect, "sh"],
+    )
 }
 
 /// So that the sync of the real nerdctl, which has every disk of the machine wait, finds less to do in its pause.

@@ -1,0 +1,37 @@
+//! Files that a direct commit writes and that cannot be written to from here, which only trying tells: such a commit is the
+//! real nerdctl's, whose daemon writes them.
+
+use std::fmt;
+use std::path::Path;
+
+use nix::unistd::{AccessFlags, access};
+
+#[derive(Debug)]
+pub struct OutOfReach(String);
+
+impl OutOfReach {
+    /// What containerd has just made there is not what we see: its files are another machine's or another mount
+    /// namespace's.
+    pub fn elsewhere(directory: &Path) -> Self {
+        let directory = directory.display();
+        Self(format!(
+            "containerd's new directory {directory} is not to be seen here: its files are elsewhere"
+        ))
+    }
+
+    /// The directory is mounted read-only, as systemd's `ProtectSystem=strict` has it (access(2): EROFS), or protected.
+    pub fn check_writable(directory: &Path) -> Result<(), Self> {
+        access(directory, AccessFlags::W_OK).map_err(|error| {
+            let (directory, error) = (directory.display(), error.desc());
+            Self(format!("{directory} cannot be written to: {error}"))
+        })
+    }
+}
+
+impl fmt::Display for OutOfReach {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for OutOfReach {}
