@@ -180,7 +180,7 @@ impl Capture<'_> {
                 Standing::Running { .. } if !self.fits(clone, tally)? => None,
                 Standing::Running { freezer, pid } => {
                     let outcome = self.freeze_and_read(clone, &freezer, pid, tally);
-                    self.keep_paused(&freezer)?;
+                    self.keep_paused(&freezer, pid)?;
                     self.unless_ended(outcome, pid)?
                 }
                 Standing::Quiet(task) => self.read_quiet(clone, task)?,

@@ -60,9 +60,9 @@ impl Capture<'_> {
     }
 
     /// Somebody may have paused the container while we held it, and we have thawed it. Not to be interrupted by a signal.
-    pub fn keep_paused(&self, freezer: &Freezer) -> Result<()> {
+    pub fn keep_paused(&self, freezer: &Freezer, pid: u32) -> Result<()> {
         let containerd = self.containerd.for_cleaning_up();
-        freezer.freeze_for_others(|| {
+        freezer.freeze_for_others(pid, || {
             let task = containerd.task(&self.subject.id)?;
             Ok(task.status == TaskStatus::Paused)
         })

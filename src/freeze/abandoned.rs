@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use super::mark::AbandonedMark;
 use super::{Freezer, Version};
-use crate::containerd::{Containerd, TaskStatus};
+use crate::containerd::{Containerd, Task, TaskStatus};
 use crate::plan::Subject;
 
 /// Thaws the container if a dead commit left it frozen, and removes marks of containers that are gone.
@@ -34,7 +34,7 @@ pub fn thaw_abandoned(containerd: &Containerd, subject: &Subject) -> Result<()> 
     if task.status == TaskStatus::Idle {
         return Ok(());
     }
-    Freezer::of_container(containerd, subject, task.pid)?.thaw_if_abandoned(task.status)
+    Freezer::of_container(containerd, subject, task.pid)?.thaw_if_abandoned(&task)
 }
 
 fn names_a_cgroup_that_is_gone(mark: &AbandonedMark) -> bool {
@@ -46,12 +46,17 @@ fn names_a_cgroup_that_is_gone(mark: &AbandonedMark) -> bool {
 
 impl Freezer {
     /// Thaws what a commit left frozen that is dead, and whose watchdog is dead or stopped. Where containerd knows of a
-    /// pause that we did not make through it, somebody wants that.
-    fn thaw_if_abandoned(&self, status: TaskStatus) -> Result<()> {
+    /// pause of the same cgroup, which we did not make through it, somebody wants that.
+    fn thaw_if_abandoned(&self, task: &Task) -> Result<()> {
         let Some(mark) = AbandonedMark::of(&self.name()) else {
             return Ok(());
         };
-        let is_ours = matches!(self, Self::Task { .. }) || status == TaskStatus::Running;
+        let is_ours = match self {
+            Self::Task { .. } => true,
+            Self::Cgroup(cgroup) => {
+                task.status == TaskStatus::Running || cgroup.is_frozen_below(task.pid)?
+            }
+        };
         if is_ours && self.is_frozen()? {
             self.thaw()?;
         }

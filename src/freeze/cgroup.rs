@@ -180,6 +180,26 @@ impl Cgroup {
         Ok(processes)
     }
 
+    /// Whether a cgroup below this one that holds process `pid` has been frozen by itself, whatever is above it.
+    pub fn is_frozen_below(&self, pid: u32) -> Result<bool> {
+        for directory in children(&self.directory)? {
+            let version = self.version;
+            let below = Self { version, directory };
+            if below.processes()?.contains(&pid) {
+                return Ok(below.is_asked_to_freeze()? || below.is_frozen_below(pid)?);
+            }
+        }
+        Ok(false)
+    }
+
+    fn is_asked_to_freeze(&self) -> Result<bool> {
+        let asked = unless_gone(self.read(match self.version {
+            Version::One => "freezer.self_freezing",
+            Version::Two => "cgroup.freeze",
+        }))?;
+        Ok(asked.trim() == "1")
+    }
+
     fn state_file(&self) -> PathBuf {
         self.directory.join(match self.version {
             Version::One => "freezer.state",

@@ -122,13 +122,14 @@ impl Freezer {
         }
     }
 
-    /// Freezes again what somebody paused through containerd while we held it frozen, as our thaw has undone that; unless it
-    /// is not paused any more.
-    pub fn freeze_for_others(&self, is_paused: impl Fn() -> Result<bool>) -> Result<()> {
+    /// Freezes again what somebody paused through containerd while we held it frozen, where our thaw has undone that; unless it
+    /// is not paused any more. Its first process is `pid`.
+    pub fn freeze_for_others(&self, pid: u32, is_paused: impl Fn() -> Result<bool>) -> Result<()> {
         let Self::Cgroup(cgroup) = self else {
             return Ok(());
         };
-        while is_paused()? {
+        // Of what is paused below, whoever resumes it does not thaw us.
+        while is_paused()? && !cgroup.is_frozen_below(pid)? {
             if cgroup.freeze(FREEZE_BOUND)? {
                 // Resumed just before that, nobody would do it again.
                 return match is_paused() {

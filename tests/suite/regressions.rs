@@ -4,6 +4,7 @@
 mod delegated;
 mod freezing;
 mod full_disk;
+mod paused_below;
 mod reports;
 mod trees;
 

@@ -7,7 +7,6 @@ use harness::{BASE, Committing, Daemon, Freezer, Result, Signal};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
 
 #[test]
 fn a_pause_by_containerd_during_our_freeze_holds_afterwards() -> Result {
@@ -32,13 +31,16 @@ fn a_pause_by_containerd_during_a_freeze_that_is_interrupted_holds_afterwards() 
 /// between looks to it like its own.
 fn paused_during_our_freeze(end: impl FnOnce(Committing) -> Result) -> Result {
     let daemon = Daemon::start()?;
-    let runc = RuncThatHasLooked::new(&daemon)?;
-    let flags = ["--runc-binary", &runc.program];
+    let looked = daemon.run_folder().join("looked");
+    // It finds the container frozen, and is done.
+    let cases = format!("*' pause '*) test -e {} && exit 0;;", looked.display());
+    let runc = runc_but(&daemon, &cases)?;
+    let flags = ["--runc-binary", &runc];
     let id = daemon.unique(&daemon.ctr().namespace);
     let freezer = run(&daemon, &flags, &id, &["probe", "big", "/big", "96"])?;
     let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
     let committing = freezeframe.hold_commit_of_in_freeze(&id, &freezer, IMAGE)?;
-    fs::write(&runc.looked, "")?;
+    fs::write(&looked, "")?;
     daemon.ctr().run(&["tasks", "pause", &id])?;
     end(committing)?;
     assert_eq!(status(&daemon, &id)?.as_deref(), Some("paused"));
@@ -71,29 +73,17 @@ fn a_pause_by_nerdctl_while_a_commit_is_under_way_holds_afterwards() -> Result {
     Ok(())
 }
 
-/// runc, but once `looked` is there its `pause` finds the container frozen and is done.
-struct RuncThatHasLooked {
-    program: String,
-    looked: PathBuf,
+/// runc, but for its answers to what `cases`, of a shell's `case`, match; returns its path.
+pub fn runc_but(daemon: &Daemon, cases: &str) -> Result<String> {
+    let program = daemon.new_folder("runc")?.join("runc");
+    let runc = which::which("runc")?.display().to_string();
+    let script = format!("#!/bin/sh\ncase \" $* \" in {cases} esac\nexec {runc} \"$@\"\n");
+    fs::write(&program, script)?;
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+    Ok(program.display().to_string())
 }
 
-impl RuncThatHasLooked {
-    fn new(daemon: &Daemon) -> Result<Self> {
-        let folder = daemon.new_folder("runc")?;
-        let (program, looked) = (folder.join("runc"), folder.join("looked"));
-        let script = format!(
-            "#!/bin/sh\ncase \" $* \" in *' pause '*) test -e {} && exit 0;; esac\nexec {} \"$@\"\n",
-            looked.display(),
-            which::which("runc")?.display()
-        );
-        fs::write(&program, script)?;
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
-        let program = program.display().to_string();
-        Ok(Self { program, looked })
-    }
-}
-
-fn status(daemon: &Daemon, id: &str) -> Result<Option<String>> {
+pub fn status(daemon: &Daemon, id: &str) -> Result<Option<String>> {
     Ok(daemon.ctr().task(id)?.map(|(_, status)| status))
 }
 
@@ -116,7 +106,7 @@ fn a_container_whose_id_is_part_of_other_names_is_frozen_alone() -> Result {
 }
 
 /// A container whose ID is ours to choose.
-fn run(daemon: &Daemon, flags: &[&str], id: &str, words: &[&str]) -> Result<Freezer> {
+pub fn run(daemon: &Daemon, flags: &[&str], id: &str, words: &[&str]) -> Result<Freezer> {
     let call = ["run", "--detach", "--null-io"];
     daemon
         .ctr()
