@@ -103,6 +103,8 @@ pub struct Tally {
     stuck: usize,
     /// The shortest freeze that would have done.
     needed: Option<Duration>,
+    /// What thaws a container that somebody else had frozen behind containerd's back.
+    found_frozen: Option<String>,
 }
 
 impl Tally {
@@ -183,7 +185,10 @@ impl Capture<'_> {
                     self.keep_paused(&freezer, pid)?;
                     self.unless_ended(outcome, pid)?
                 }
-                Standing::Quiet(task) => self.read_quiet(clone, task)?,
+                Standing::Quiet { task, thaws } => {
+                    tally.found_frozen = thaws;
+                    self.read_quiet(clone, &task)?
+                }
             };
             if let Some(delta) = delta {
                 tally.unstable = delta.unstable;
@@ -239,10 +244,10 @@ impl Capture<'_> {
     }
 
     /// Reads the delta of a container that does not run; `None` where it has begun to, if only in between.
-    fn read_quiet(&self, clone: &mut Clone, before: Task) -> Result<Option<Delta>> {
+    fn read_quiet(&self, clone: &mut Clone, before: &Task) -> Result<Option<Delta>> {
         let delta = clone.read_delta(&|| Ok(signals::check()?))?;
         clone.bytes += delta.bytes;
-        let stayed = matches!(self.standing()?, Standing::Quiet(after) if after == before);
+        let stayed = matches!(self.standing()?, Standing::Quiet { task, .. } if task == *before);
         Ok((stayed && clone.still_holds()?).then_some(delta))
     }
 
@@ -345,6 +350,11 @@ fn finish(clone: Clone, tally: &Tally) -> Result<Captured> {
         warnings.push(format!(
             "{} files changed while the container was frozen: something outside of it writes to them",
             tally.unstable
+        ));
+    }
+    if let Some(thaws) = &tally.found_frozen {
+        warnings.push(format!(
+            "the container is frozen, by somebody that containerd does not know of, and stays so: `{thaws}` thaws it"
         ));
     }
     Ok(Captured {

@@ -14,13 +14,15 @@ use crate::system::signals;
 pub enum Standing {
     /// Its processes run, the first of them `pid`; this freezes them.
     Running { freezer: Freezer, pid: u32 },
-    /// None of them runs: there are none, or somebody else has stopped them. A task that ran in between is another one.
-    Quiet(Task),
+    /// None of them runs: there are none, or somebody else has stopped them; `thaws` is the command that undoes that, where
+    /// containerd would not. A task that ran in between is another one.
+    Quiet { task: Task, thaws: Option<String> },
 }
 
 impl Capture<'_> {
     pub fn standing(&self) -> Result<Standing> {
         let task = self.containerd.task(&self.subject.id)?;
+        let mut thaws = None;
         if task.status == TaskStatus::Running {
             let freezer = self.freezer(task.pid)?;
             // containerd would say paused if this was its own doing.
@@ -28,8 +30,9 @@ impl Capture<'_> {
                 let pid = task.pid;
                 return Ok(Standing::Running { freezer, pid });
             }
+            thaws = Some(freezer.remedy());
         }
-        Ok(Standing::Quiet(task))
+        Ok(Standing::Quiet { task, thaws })
     }
 
     pub fn processes(&self) -> Result<Vec<u32>> {

@@ -273,7 +273,7 @@ impl Drop for Frozen<'_> {
 
 impl Freezer {
     /// A command that thaws the container.
-    fn remedy(&self) -> String {
+    pub fn remedy(&self) -> String {
         match self {
             Self::Cgroup(cgroup) if cgroup.version == Version::One => {
                 format!("echo THAWED > {}/freezer.state", cgroup.directory.display())

@@ -2,8 +2,10 @@
 //! left in that state: running, paused, frozen by hand, stopped, never started.
 
 use crate::FREEZEFRAME;
-use harness::{BASE, Commit, Container, Daemon, Freezeframe, Outcome, Result, View, wait_until};
+use harness::{BASE, Commit, Container, Daemon, Freezeframe, Outcome, Result, View};
+use harness::{outcome, wait_until};
 use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
 const IMAGE: &str = "docker.io/library/image:latest";
@@ -67,9 +69,10 @@ fn a_container_frozen_by_hand_stays_frozen() -> Result {
     wait_until("the freezer", Duration::from_secs(5), || {
         Ok(freezer.is_frozen().then_some(()))
     })?;
-    commit(&container, &[])?;
+    let warning = commit(&container, &[])?.outcome.error_text();
     assert!(freezer.is_frozen());
-    freezer.set_frozen(false)?;
+    let command = warning.split('`').nth(1).expect("a command in the warning");
+    outcome(Command::new("sh").args(["-c", command]))?.succeeded()?;
     assert_eq!(container.output(&["cat", "/srv/plain"])?, "changed");
     Ok(())
 }
@@ -195,7 +198,7 @@ fn no_nerdctl_is_needed() -> Result {
         command
             .env_remove("FREEZEFRAME_NERDCTL")
             .env("PATH", &empty);
-        harness::outcome(command.args(["commit", word, IMAGE]))?.succeeded()?;
+        outcome(command.args(["commit", word, IMAGE]))?.succeeded()?;
         assert_has_change(&daemon)?;
         daemon.ctr().run(&["images", "rm", "--sync", IMAGE])?;
     }
