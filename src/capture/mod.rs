@@ -186,8 +186,9 @@ impl Capture<'_> {
                     self.unless_ended(outcome, pid)?
                 }
                 Standing::Quiet { task, thaws } => {
-                    tally.found_frozen = thaws;
-                    self.read_quiet(clone, &task)?
+                    let delta = self.read_quiet(clone, &task)?;
+                    tally.found_frozen = thaws.filter(|_| delta.is_some());
+                    delta
                 }
             };
             if let Some(delta) = delta {

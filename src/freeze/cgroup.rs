@@ -146,11 +146,12 @@ impl Cgroup {
 
     /// Lets everything run again. A cgroup that is gone has nothing left to thaw.
     pub fn thaw(&self) -> Result<()> {
-        let wanted = match self.version {
-            Version::One => "THAWED",
-            Version::Two => "0",
-        };
-        unless_gone(self.write(wanted))
+        unless_gone(self.write(self.thawed()))
+    }
+
+    /// A command that does that.
+    pub fn remedy(&self) -> String {
+        format!("echo {} > {}", self.thawed(), self.state_file().display())
     }
 
     /// Whether every process is frozen now; none is where the cgroup is gone.
@@ -198,6 +199,14 @@ impl Cgroup {
             Version::Two => "cgroup.freeze",
         }))?;
         Ok(asked.trim() == "1")
+    }
+
+    /// What is written to thaw it.
+    fn thawed(&self) -> &'static str {
+        match self.version {
+            Version::One => "THAWED",
+            Version::Two => "0",
+        }
     }
 
     fn state_file(&self) -> PathBuf {

@@ -157,6 +157,21 @@ impl Freezer {
         })
     }
 
+    /// A command that thaws the container.
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Cgroup(cgroup) => cgroup.remedy(),
+            Self::Task {
+                containerd,
+                container,
+            } => format!(
+                "ctr -a {} -n {} tasks resume {container}",
+                containerd.address().display(),
+                containerd.namespace()
+            ),
+        }
+    }
+
     /// Unique among the freezers of this machine.
     fn name(&self) -> String {
         self.description()
@@ -267,24 +282,6 @@ impl Drop for Frozen<'_> {
             if let Some(mark) = self.mark.take() {
                 mark.leave();
             }
-        }
-    }
-}
-
-impl Freezer {
-    /// A command that thaws the container.
-    pub fn remedy(&self) -> String {
-        match self {
-            Self::Cgroup(cgroup) if cgroup.version == Version::One => {
-                format!("echo THAWED > {}/freezer.state", cgroup.directory.display())
-            }
-            Self::Cgroup(cgroup) => {
-                format!("echo 0 > {}/cgroup.freeze", cgroup.directory.display())
-            }
-            Self::Task {
-                containerd,
-                container,
-            } => format!("ctr -n {} tasks resume {container}", containerd.namespace()),
         }
     }
 }
