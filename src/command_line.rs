@@ -3,7 +3,7 @@
 
 use clap::{Arg, ArgAction, Command};
 
-use crate::arguments::{FLAGS, Place, Takes};
+use crate::arguments::{FLAGS, FOR_THE_REAL_ONE, Place, Takes};
 
 /// All commands, with their help.
 pub fn command() -> Command {
@@ -46,7 +46,7 @@ pub fn commit() -> Command {
                 _ => arg,
             };
             let arg = arg.hide_possible_values(true);
-            let arg = arg.hide(flag.help == "for the real nerdctl");
+            let arg = arg.hide(flag.help == FOR_THE_REAL_ONE);
             match flag.short {
                 Some(short) => arg.short(short),
                 None => arg,

@@ -1,4 +1,5 @@
-//! The direct commit: the numbered list of the design, one call per step.
+//! The direct commit, from the lock to the record, one call per step. What is made on the way undoes itself on every way
+//! out.
 
 use std::time::Duration;
 
@@ -42,8 +43,7 @@ impl DirectCommit<'_> {
             subject,
             plan,
             arguments,
-            reserve,
-            max_pause,
+            ..
         } = *self;
         if arguments.pause && subject.task.status == TaskStatus::Running {
             freeze::check_marks()?;
@@ -55,17 +55,7 @@ impl DirectCommit<'_> {
         let key = format!("freezeframe-{}", unique_name());
         let prepared = stages.time("prepare", || prepare(containerd, subject, plan, &key))?;
         let mut tally = Tally::default();
-        let capture = Capture {
-            containerd,
-            subject,
-            upper: &plan.upper,
-            trusts_signatures: plan.trusts_signatures,
-            prepared: &prepared,
-            pause: arguments.pause,
-            max_pause,
-            reserve,
-        };
-        let captured = capture.run(stages, &mut tally);
+        let captured = self.capture(&prepared).run(stages, &mut tally);
         drop(locks);
         if captured.as_ref().is_err_and(Error::is::<MergedOnly>) {
             // The real nerdctl freezes and warns, if anybody.
@@ -96,6 +86,19 @@ impl DirectCommit<'_> {
         report.image = Some(arguments.reference.clone());
         report_image(report, &layer, image);
         Ok(())
+    }
+
+    fn capture<'c>(&'c self, prepared: &'c OverlayMount) -> Capture<'c> {
+        Capture {
+            containerd: self.containerd,
+            subject: self.subject,
+            upper: &self.plan.upper,
+            trusts_signatures: self.plan.trusts_signatures,
+            prepared,
+            pause: self.arguments.pause,
+            max_pause: self.max_pause,
+            reserve: self.reserve,
+        }
     }
 }
 

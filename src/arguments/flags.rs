@@ -70,6 +70,9 @@ const fn commit(long: &'static str, short: Option<char>, takes: Takes, help: &'s
 
 use Takes::{Boolean, Number, Text};
 
+/// What is said of a flag that only the real nerdctl makes use of; such a flag is not shown.
+pub const FOR_THE_REAL_ONE: &str = "for the real nerdctl";
+
 pub const FLAGS: &[Flag] = &[
     root("a", Some('a'), "address"),
     root("H", Some('H'), "address"),
@@ -96,18 +99,18 @@ pub const FLAGS: &[Flag] = &[
         "snapshotter",
         "the same as --snapshotter",
     ),
-    global("cni-path", Text, "for the real nerdctl"),
-    global("cni-netconfpath", Text, "for the real nerdctl"),
-    global("data-root", Text, "for the real nerdctl"),
-    global("cgroup-manager", Text, "for the real nerdctl"),
-    global("userns-remap", Text, "for the real nerdctl"),
-    global("host-gateway-ip", Text, "for the real nerdctl"),
-    global("bridge-ip", Text, "for the real nerdctl"),
-    global("hosts-dir", Text, "for the real nerdctl"),
-    global("cdi-spec-dirs", Text, "for the real nerdctl"),
-    global("global-dns", Text, "for the real nerdctl"),
-    global("global-dns-opts", Text, "for the real nerdctl"),
-    global("global-dns-search", Text, "for the real nerdctl"),
+    global("cni-path", Text, FOR_THE_REAL_ONE),
+    global("cni-netconfpath", Text, FOR_THE_REAL_ONE),
+    global("data-root", Text, FOR_THE_REAL_ONE),
+    global("cgroup-manager", Text, FOR_THE_REAL_ONE),
+    global("userns-remap", Text, FOR_THE_REAL_ONE),
+    global("host-gateway-ip", Text, FOR_THE_REAL_ONE),
+    global("bridge-ip", Text, FOR_THE_REAL_ONE),
+    global("hosts-dir", Text, FOR_THE_REAL_ONE),
+    global("cdi-spec-dirs", Text, FOR_THE_REAL_ONE),
+    global("global-dns", Text, FOR_THE_REAL_ONE),
+    global("global-dns-opts", Text, FOR_THE_REAL_ONE),
+    global("global-dns-search", Text, FOR_THE_REAL_ONE),
     global(
         "debug",
         Boolean,
@@ -118,10 +121,10 @@ pub const FLAGS: &[Flag] = &[
         Boolean,
         "the same, and all that the real nerdctl can say of itself",
     ),
-    global("insecure-registry", Boolean, "for the real nerdctl"),
-    global("experimental", Boolean, "for the real nerdctl"),
-    global("kube-hide-dupe", Boolean, "for the real nerdctl"),
-    global("selinux-enabled", Boolean, "for the real nerdctl"),
+    global("insecure-registry", Boolean, FOR_THE_REAL_ONE),
+    global("experimental", Boolean, FOR_THE_REAL_ONE),
+    global("kube-hide-dupe", Boolean, FOR_THE_REAL_ONE),
+    global("selinux-enabled", Boolean, FOR_THE_REAL_ONE),
     commit(
         "author",
         Some('a'),

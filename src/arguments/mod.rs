@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use change::Mistake;
 pub use change::{Changes, CommandLine, Environment, Healthcheck, Property};
-pub use flags::{FLAGS, Place, Takes};
+pub use flags::{FLAGS, FOR_THE_REAL_ONE, Place, Takes};
 use pflag::Setting;
 use subcommand::{CommitWords, Found};
 

@@ -1,8 +1,8 @@
 //! Capture: a consistent copy of a container's own changes, for which its processes stop for milliseconds.
 //!
 //! Pre-copy, as in a live migration: clone while it runs, freeze, read what changed since, thaw, write that. A container
-//! that does not run is left in its state and scanned twice; one that is not to be paused is copied until two scans
-//! agree, within a bound.
+//! that does not run is left in its state, and what was read of it counts if nothing has changed by the end; one that is
+//! not to be paused is copied until two scans agree, within a bound.
 
 mod clone;
 mod create;

@@ -98,8 +98,8 @@ fn keep(client: &Containerd, first: String, terms: Terms, stopped: &mpsc::Receiv
 }
 
 impl Containerd {
-    /// Lets the lease own a snapshot made by somebody else.
-    pub fn lease_snapshot(&self, snapshotter: &str, name: &str) -> Result<()> {
+    /// Lets the lease own the snapshot of this name, whoever makes it.
+    pub(super) fn lease_snapshot(&self, snapshotter: &str, name: &str) -> Result<()> {
         self.lease_resource(&format!("snapshots/{snapshotter}"), name)
     }
 

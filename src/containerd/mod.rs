@@ -1,9 +1,9 @@
 //! The daemon, as the rest of the program sees it: blocking calls, one namespace, one lease.
 //!
-//! Every call carries the namespace and, once one is held, the lease, so nothing is created that the lease does not
-//! own. A call gives up when a signal asks the commit to stop, and when the daemon answers nobody any more; `steady`
-//! makes calls that heed no signal, `for_cleaning_up` those that end within a bound as well. gRPC needs a runtime; it
-//! lives here and nowhere else.
+//! Every request carries the namespace and, once one is held, the lease, which owns what is created that way. A call gives
+//! up when a signal asks the commit to stop, and when the daemon answers nobody any more; `steady` makes calls that heed no
+//! signal, `for_cleaning_up` those that end within a bound as well: the requests of those two carry no lease. gRPC needs a
+//! runtime; it lives here and nowhere else.
 
 mod blob_writer;
 mod content;
@@ -200,15 +200,15 @@ impl Containerd {
         match self.patience {
             Patience::Interruptible => tokio::select! {
                 stopped = signal() => CallError::Stopped(stopped),
-                () = self.silence() => silence(),
+                () = self.silence() => unanswered(),
             },
             Patience::Steady => {
                 self.silence().await;
-                silence()
+                unanswered()
             }
             Patience::CleaningUp => {
                 tokio::time::sleep(CLEAN_UP_BOUND).await;
-                silence()
+                unanswered()
             }
         }
     }
@@ -235,7 +235,7 @@ async fn signal() -> signals::Stopped {
     }
 }
 
-fn silence() -> CallError {
+fn unanswered() -> CallError {
     CallError::Daemon(Status::deadline_exceeded(
         "it does not answer: is it stopped, or its disk stuck?",
     ))

@@ -89,7 +89,8 @@ impl Containerd {
             parent: parent.to_owned(),
             ..Default::default()
         });
-        // Interrupted, containerd makes the directory all the same and, with the lease gone meanwhile, forgets it.
+        // Interrupted, containerd makes the directory all the same and, with the lease gone meanwhile, forgets it. The request
+        // is not the steady connection's, as that would have no lease.
         Ok(self
             .steady()
             .call(self.snapshots().prepare(request))

@@ -64,7 +64,7 @@ pub fn cgroup(bytes: &[u8]) {
     }
 }
 
-/// A mark, and a lease's label.
+/// The identities of processes in a mark and in a lease's label.
 pub fn mark(bytes: &[u8]) {
     for line in split(bytes) {
         ProcessIdentity::is_known_to_be_gone(&String::from_utf8_lossy(line));

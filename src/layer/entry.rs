@@ -1,13 +1,16 @@
 //! One entry of the archive: its header, and PAX records for what the header's fields cannot say.
 
+use std::mem::take;
+use std::ops::Range;
+
 use rustix::fs::FileType;
 use tar::{EntryType, Header};
 
 use crate::capture::scan::Node;
 
 /// The ustar header's fields: names, and numbers of seven and of eleven octal digits.
-const NAME_FIELD: std::ops::Range<usize> = 0..100;
-const LINK_FIELD: std::ops::Range<usize> = 157..257;
+const NAME_FIELD: Range<usize> = 0..100;
+const LINK_FIELD: Range<usize> = 157..257;
 const MOST_IN_SEVEN_DIGITS: u64 = 0o777_7777;
 const MOST_IN_ELEVEN_DIGITS: u64 = 0o777_7777_7777;
 const CAPABILITY_RECORD: &str = "SCHILY.xattr.security.capability";
@@ -83,11 +86,14 @@ impl Entry {
         let mut header = Header::new_ustar();
         header.set_entry_type(self.kind);
         header.set_mode(self.mode);
-        self.put_text(&mut header, "path", NAME_FIELD);
-        self.put_text(&mut header, "linkpath", LINK_FIELD);
+        let (path, link) = (take(&mut self.path), take(&mut self.link));
+        self.put_text(&mut header, "path", path, NAME_FIELD);
+        self.put_text(&mut header, "linkpath", link, LINK_FIELD);
         header.set_uid(self.fitting("uid", self.owner.into(), MOST_IN_SEVEN_DIGITS));
         header.set_gid(self.fitting("gid", self.group.into(), MOST_IN_SEVEN_DIGITS));
-        header.set_size(self.fitting("size", self.size, MOST_IN_ELEVEN_DIGITS));
+        // Readers may look at the header alone, so it has a large size as well, in a binary form.
+        self.fitting("size", self.size, MOST_IN_ELEVEN_DIGITS);
+        header.set_size(self.size);
         header.set_mtime(self.fitting("mtime", self.modified, MOST_IN_ELEVEN_DIGITS));
         if matches!(self.kind, EntryType::Char | EntryType::Block) {
             // A ustar header has both fields, and Linux no numbers above 4,095 and 1,048,575: seven digits hold them.
@@ -102,31 +108,26 @@ impl Entry {
         &mut self,
         header: &mut Header,
         record: &'static str,
-        field: std::ops::Range<usize>,
+        text: Vec<u8>,
+        field: Range<usize>,
     ) {
-        let text = if record == "path" {
-            &self.path
-        } else {
-            &self.link
-        };
         let length = text.len().min(field.len());
         let target = &mut header.as_mut_bytes()[field.start..field.start + length];
         target.copy_from_slice(&text[..length]);
         // A record is UTF-8: of what is none, the field alone tells readers what it is, as long as it fits.
-        let is_foreign = !text.is_ascii() && std::str::from_utf8(text).is_ok();
+        let is_foreign = !text.is_ascii() && std::str::from_utf8(&text).is_ok();
         if length < text.len() || is_foreign {
-            self.records.push((record, text.clone()));
+            self.records.push((record, text));
         }
     }
 
-    /// What the field can say; the whole truth goes into a record.
+    /// The number, or 0 where it does not fit and a record says it.
     fn fitting(&mut self, record: &'static str, value: u64, most: u64) -> u64 {
         if value <= most {
             return value;
         }
         self.records.push((record, value.to_string().into_bytes()));
-        // A size must be right for readers that look at the header alone; it then has a binary form.
-        if record == "size" { value } else { 0 }
+        0
     }
 }
 
