@@ -23,13 +23,13 @@ use super::staging::{StagedFile, Staging};
 use super::update::Changes;
 use super::work::Work;
 use super::worker::{Settling, Worker};
-use super::workers;
 use super::write_back::{FEW_FILES, WriteBack};
 use super::writers::Writers;
 use crate::system::clock::{Grain, Moment};
 use crate::system::signals;
 use crate::system::sync::DiskSync;
 use crate::system::tree::Tree;
+use crate::system::workers;
 
 /// Contents read at once; a change that fits is read under the freeze without touching a disk.
 const MOST_MEMORY: u64 = 64 << 20;

@@ -14,8 +14,8 @@ use super::scan::Check;
 use super::signature::Kind;
 use super::work::Work;
 use super::worker::Worker;
-use super::workers;
 use crate::system::signals;
+use crate::system::workers;
 
 /// How often a file that changes under the freeze is read again.
 const STABILITY_TRIES: usize = 3;

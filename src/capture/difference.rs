@@ -8,8 +8,8 @@ use std::os::fd::BorrowedFd;
 use anyhow::Result;
 
 use super::scan::Check;
-use super::workers;
 use crate::system::file::{self, Segment, read_at};
+use crate::system::workers;
 
 /// Fits a processor's own cache, twice.
 const BLOCK: usize = 128 << 10;

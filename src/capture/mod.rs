@@ -27,7 +27,6 @@ pub mod unchanged;
 mod update;
 mod work;
 mod worker;
-pub mod workers;
 mod write_back;
 pub mod writers;
 

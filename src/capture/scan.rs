@@ -11,10 +11,10 @@ use anyhow::{Context, Result, ensure};
 
 use super::directory::{self, Content};
 use super::signature::{Kind, Signature};
-use super::workers;
 use crate::system::clock::{Grain, Moment};
 use crate::system::text::printable;
 use crate::system::tree::Tree;
+use crate::system::workers;
 
 /// Directories that one thread reads before it asks for more; narrower levels are not worth a second.
 const DIRECTORIES_AT_ONCE: usize = 16;

@@ -15,10 +15,10 @@ use super::directory::{
 };
 use super::scan::{Check, ROOT, Scan};
 use super::signature::{Kind, Signature};
-use super::workers;
 use crate::system::clock::Moment;
 use crate::system::text::printable;
 use crate::system::tree::{self, Tree};
+use crate::system::workers;
 
 /// Entries that one thread asks about before it takes more.
 pub const ENTRIES_AT_ONCE: usize = 1024;

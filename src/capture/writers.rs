@@ -20,11 +20,11 @@ use anyhow::Result;
 use nix::libc;
 
 use super::signature::{Kind, Signature};
-use super::workers;
 use crate::system::descriptors::Descriptors;
 use crate::system::mounts::unescape;
 use crate::system::process::share_descriptors;
 use crate::system::signals;
+use crate::system::workers;
 
 /// Processes that one thread looks at before it takes more.
 const PROCESSES_AT_ONCE: usize = 16;

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::{gzip, zstd};
 use crate::arguments::Compression;
-use crate::capture::workers;
+use crate::system::workers;
 
 /// Compresses all pieces into `output`.
 pub fn compress<O: Write + Send>(

@@ -8,7 +8,8 @@ use std::thread;
 
 use anyhow::{Context, Result};
 
-use super::pipeline::{join, spawn};
+use super::pipeline::spawn;
+use crate::system::workers::join;
 
 type Compressed = Result<Vec<u8>>;
 

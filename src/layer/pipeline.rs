@@ -17,6 +17,7 @@ use super::compress;
 use crate::arguments::Compression;
 use crate::digest::Sha256Digest;
 use crate::system::signals;
+use crate::system::workers::join;
 
 /// No piece is longer, and only the last one shorter.
 pub const PIECE: usize = 1 << 20;
@@ -128,12 +129,6 @@ pub fn spawn<'scope, T: Send + 'scope>(
         .name(name.to_owned())
         .spawn_scoped(scope, work)
         .context("starting a thread for the layer")
-}
-
-pub fn join<T>(thread: ScopedJoinHandle<T>) -> T {
-    thread
-        .join()
-        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 #[cfg(test)]

@@ -23,3 +23,4 @@ pub mod terminal;
 pub mod text;
 pub mod tree;
 pub mod unnamed_file;
+pub mod workers;

@@ -11,6 +11,8 @@ use anyhow::{Context, Result};
 use nix::libc;
 use rustix::process::{getpriority_process, setpriority_process};
 
+use super::workers::join;
+
 /// Half of the way from the ordinary to the lowest.
 const NICER: i32 = 10;
 
@@ -35,9 +37,7 @@ pub fn yielding<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
                 work()
             })
             .context("starting a thread for heavy work")?;
-        worker
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        join(worker)
     })
 }
 

@@ -4,7 +4,7 @@
 use std::num::NonZero;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
-use std::thread::{self, Builder};
+use std::thread::{self, Builder, ScopedJoinHandle};
 
 use anyhow::Result;
 
@@ -65,9 +65,7 @@ pub fn with_each<W: Send, T: Send>(
         let others: Vec<_> = others.iter_mut().flat_map(start).collect();
         let mut done = take(first, Range::next);
         for other in others {
-            let its = other
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            let its = join(other);
             done = done.and_then(|mut done| {
                 done.extend(its?);
                 Ok(done)
@@ -77,6 +75,13 @@ pub fn with_each<W: Send, T: Send>(
     })?;
     done.sort_unstable_by_key(|(piece, _)| *piece);
     Ok(done.into_iter().map(|(_, outcome)| outcome).collect())
+}
+
+/// What came of a thread; its panic is ours.
+pub fn join<T>(thread: ScopedJoinHandle<T>) -> T {
+    thread
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 #[cfg(test)]
