@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::arguments::CommitArguments;
-use crate::capture::material::MergedOnly;
+use crate::capture::overlay_attributes::MergedOnly;
 use crate::containerd::Containerd;
 use crate::delegate::{self, Delegation};
 use crate::direct::DirectCommit;

@@ -7,7 +7,7 @@ use anyhow::{Error, Result};
 
 use crate::arguments::CommitArguments;
 use crate::capture::lower::Lower;
-use crate::capture::material::MergedOnly;
+use crate::capture::overlay_attributes::MergedOnly;
 use crate::capture::{Capture, Captured, Tally, unchanged};
 use crate::containerd::{Containerd, Lease, OverlayMount, TaskStatus};
 use crate::freeze;

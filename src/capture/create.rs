@@ -13,8 +13,9 @@ use rustix::fs::{
     fchown, futimens, mkdirat, mknodat, openat, renameat, utimensat,
 };
 
-use super::material::{CAPABILITY_ATTRIBUTE, Content, FileMaterial, OPAQUE_ATTRIBUTE, PatchData};
+use super::material::{Content, FileMaterial, PatchData};
 use super::memory::{Memory, Piece};
+use super::overlay_attributes::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE};
 use super::signature::Signature;
 use crate::system::{attributes, file};
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use super::material::OPAQUE_ATTRIBUTE;
+use super::overlay_attributes::is_opaque;
 use super::signature::{Kind, Signature};
 use crate::system::attributes::Attributes;
 use crate::system::tree::{self, Tree};
@@ -86,7 +86,7 @@ impl Merged {
                 break;
             }
             below.layers.push(*layer);
-            if is_opaque(parent, name)? {
+            if is_opaque(&Attributes::at(parent, name)?)? {
                 break;
             }
         }
@@ -104,9 +104,4 @@ impl Merged {
         }
         Ok(more)
     }
-}
-
-fn is_opaque(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<bool> {
-    let value = Attributes::at(parent, name)?.value(OPAQUE_ATTRIBUTE)?;
-    Ok(value.is_some_and(|value| value == b"y"))
 }

@@ -17,7 +17,11 @@ use super::difference;
 use super::directory::has_vanished;
 use super::memory::{Memory, Piece};
 use super::open_directory::OpenDirectory;
+use super::overlay_attributes::{
+    CAPABILITY_ATTRIBUTE, WHITEOUT_ATTRIBUTE, is_opaque, own_attributes,
+};
 use super::scan::{Check, Node, Scan};
+use super::sharing::{LITTLE_UNWRITTEN, most_unwritten, worth_waiting_for};
 use super::signature::{Kind, Signature};
 use super::staging::{StagedFile, Staging};
 use crate::system::attributes::Attributes;
@@ -28,23 +32,6 @@ use crate::system::tree::{self, Tree};
 
 /// Larger files are staged, so that a few of them do not use the memory up.
 const LARGEST_IN_MEMORY: u64 = 16 << 20;
-/// Sharing waits until all of a file is on disk, asks nobody meanwhile, and keeps others from writing to it. So much is
-/// waited for; under a freeze more where reading would take longer, but no more than a slow disk writes in the time that the
-/// freeze may last.
-const LITTLE_UNWRITTEN: u64 = 16 << 20;
-/// In bytes.
-const WRITTEN_PER_MILLISECOND: u64 = 64 << 10;
-/// Bytes of a file that are compared in memory while a disk writes one (1 GB in 145 ms, `tests/bench w5`; 100 MB/s).
-const COMPARED_PER_WRITTEN: u64 = 64;
-/// Bytes that a disk reads meanwhile: it does that faster, and ahead.
-const READ_PER_WRITTEN: u64 = 2;
-/// A file that has so much of its own writing as a whiteout is none.
-const WHITEOUT_ATTRIBUTE: &str = "trusted.overlay.whiteout";
-pub const OPAQUE_ATTRIBUTE: &str = "trusted.overlay.opaque";
-pub const CAPABILITY_ATTRIBUTE: &str = "security.capability";
-/// Attributes of a merged view that an upper directory alone does not show (kernel: filesystems/overlayfs.rst).
-const MERGED_ONLY: [&str; 2] = ["trusted.overlay.redirect", "trusted.overlay.metacopy"];
-
 /// What an entry is made of.
 pub enum Material {
     Directory {
@@ -129,7 +116,7 @@ impl<'tree> Reader<'tree> {
 
     /// Has no file shared for which a freeze of this length would be too short.
     pub fn expect_freezes_of(&mut self, hold: Duration) {
-        self.most_unwritten = LITTLE_UNWRITTEN.max(written_within(hold));
+        self.most_unwritten = most_unwritten(hold);
     }
 
     /// Has every file copied. ZFS fails to share what it has not written, waits for that, or shares its beginning and says
@@ -388,73 +375,14 @@ fn is_still(node: &Node, stat: &Statx) -> bool {
     now.is_some_and(|now| now.identity() == node.signature.identity() && now.kind == node.kind())
 }
 
-/// In bytes, by a slow disk.
-fn written_within(time: Duration) -> u64 {
-    let milliseconds = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    milliseconds.saturating_mul(WRITTEN_PER_MILLISECOND)
-}
-
-/// The bytes that may have to be written before so much data is shared of which so much would have to be read from disk.
-fn worth_waiting_for(length: u64, on_disk: u64) -> u64 {
-    LITTLE_UNWRITTEN.max(length / COMPARED_PER_WRITTEN + on_disk / READ_PER_WRITTEN)
-}
-
 fn length(data: &[Segment]) -> u64 {
     data.iter().map(|segment| segment.length).sum()
 }
 
 fn directory_material(directory: &OwnedFd) -> Result<Material> {
     let attributes = own_attributes(directory.as_fd())?;
-    let opaque = attributes.value(OPAQUE_ATTRIBUTE)?;
     Ok(Material::Directory {
-        // "x" marks a directory with whiteouts in extended attributes, which hides nothing by itself.
-        opaque: opaque.is_some_and(|value| value == b"y"),
+        opaque: is_opaque(&attributes)?,
         capability: attributes.value(CAPABILITY_ATTRIBUTE)?,
     })
-}
-
-/// The upper directory does not hold all of an entry: what it lacks is in the merged view, which the differ reads.
-#[derive(Debug)]
-pub struct MergedOnly(&'static str);
-
-impl std::fmt::Display for MergedOnly {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            formatter,
-            "overlayfs keeps part of it in a lower layer ({})",
-            self.0
-        )
-    }
-}
-
-impl std::error::Error for MergedOnly {}
-
-/// The attributes of an entry that is all there.
-fn own_attributes(file: BorrowedFd<'_>) -> Result<Attributes<'_>> {
-    let attributes = Attributes::of(file)?;
-    for name in MERGED_ONLY {
-        anyhow::ensure!(attributes.value(name)?.is_none(), MergedOnly(name));
-    }
-    Ok(attributes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_more_is_waited_for_than_is_written_within_a_freeze() {
-        assert_eq!(written_within(Duration::from_secs(4)), 250 << 20);
-        assert_eq!(written_within(Duration::MAX), u64::MAX);
-    }
-
-    #[test]
-    fn more_is_waited_for_where_more_would_be_read() {
-        assert_eq!(worth_waiting_for(1 << 30, 0), LITTLE_UNWRITTEN);
-        assert_eq!(worth_waiting_for(10 << 30, 0), 10 * LITTLE_UNWRITTEN);
-        assert_eq!(
-            worth_waiting_for(1 << 30, 1 << 30),
-            (512 << 20) + LITTLE_UNWRITTEN
-        );
-    }
 }

@@ -18,7 +18,7 @@ use rustix::fs::{AtFlags, readlinkat, unlinkat};
 
 use super::create::set_time;
 use super::lower::{Below, Layers, Lower};
-use super::material::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE};
+use super::overlay_attributes::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE};
 use super::scan::{Node, ROOT, Scan};
 use super::signature::{Kind, Signature};
 use crate::system::attributes::Attributes;

@@ -15,8 +15,8 @@ use tar::{Builder, EntryType};
 
 use super::entry::Entry;
 use crate::capture::directory::WHITEOUT_PREFIX;
-use crate::capture::material::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE};
 use crate::capture::open_directory::OpenDirectory;
+use crate::capture::overlay_attributes::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE};
 use crate::capture::scan::{Node, ROOT, Scan};
 use crate::capture::signature::Kind;
 use crate::system::attributes::Attributes;

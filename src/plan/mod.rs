@@ -1,6 +1,6 @@
 //! The plan: made once, before anything is touched. Direct, with all that a direct commit needs to know, or delegate,
 //! with the reason. What fails after the plan is an error, never another plan, but for what only trying tells
-//! (`OutOfReach`, `capture::material::MergedOnly`).
+//! (`OutOfReach`, `capture::overlay_attributes::MergedOnly`).
 
 pub mod base;
 mod out_of_reach;

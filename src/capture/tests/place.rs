@@ -11,7 +11,7 @@ use harness::{Disk, FileSystem, Kind, wait_until};
 
 use crate::capture::clone::{Clone, Processes, content_size, probe_grain};
 use crate::capture::directory::WHITEOUT_PREFIX;
-use crate::capture::material::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE};
+use crate::capture::overlay_attributes::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE};
 use crate::capture::scan::Scan;
 use crate::capture::writers::Writers;
 use crate::system::clock::{Grain, Moment};

@@ -13,7 +13,7 @@ use rustix::fs::{
 };
 
 use super::description::{Description, Inode, Kind};
-use crate::capture::material::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE};
+use crate::capture::overlay_attributes::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE};
 
 pub fn make(description: &Description, root: &Path) {
     let mut first_names: BTreeMap<usize, PathBuf> = BTreeMap::new();

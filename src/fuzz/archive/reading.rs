@@ -5,7 +5,7 @@ use std::io::Read;
 
 use tar::{Archive, EntryType, Header};
 
-use crate::capture::material::CAPABILITY_ATTRIBUTE;
+use crate::capture::overlay_attributes::CAPABILITY_ATTRIBUTE;
 
 #[derive(Debug, PartialEq, Eq)]
 pub struct ReadEntry {

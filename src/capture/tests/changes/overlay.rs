@@ -6,7 +6,7 @@ use std::path::Path;
 use rustix::fs::{CWD, FileType, Mode, XattrFlags, lremovexattr, lsetxattr, makedev, mknodat};
 
 use super::{Change, directory, remove, rename, write};
-use crate::capture::material::OPAQUE_ATTRIBUTE;
+use crate::capture::overlay_attributes::OPAQUE_ATTRIBUTE;
 
 pub const CHANGES: [Change; 10] = [
     Change {

@@ -1,0 +1,49 @@
+//! What overlayfs notes in extended attributes (kernel: filesystems/overlayfs.rst), and which of those an upper directory
+//! alone does not tell all of.
+
+use std::fmt;
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use anyhow::{Result, ensure};
+
+use crate::system::attributes::Attributes;
+
+/// A file that has so much of its own writing as a whiteout is none.
+pub const WHITEOUT_ATTRIBUTE: &str = "trusted.overlay.whiteout";
+pub const OPAQUE_ATTRIBUTE: &str = "trusted.overlay.opaque";
+pub const CAPABILITY_ATTRIBUTE: &str = "security.capability";
+/// Attributes of a merged view that an upper directory alone does not show (kernel: filesystems/overlayfs.rst).
+const MERGED_ONLY: [&str; 2] = ["trusted.overlay.redirect", "trusted.overlay.metacopy"];
+
+/// Whether a directory hides what is below it. "x" marks one with whiteouts in extended attributes, which hides nothing by
+/// itself.
+pub fn is_opaque(attributes: &Attributes) -> io::Result<bool> {
+    let value = attributes.value(OPAQUE_ATTRIBUTE)?;
+    Ok(value.is_some_and(|value| value == b"y"))
+}
+
+/// The upper directory does not hold all of an entry: what it lacks is in the merged view, which the differ reads.
+#[derive(Debug)]
+pub struct MergedOnly(&'static str);
+
+impl fmt::Display for MergedOnly {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "overlayfs keeps part of it in a lower layer ({})",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for MergedOnly {}
+
+/// The attributes of an entry that is all there.
+pub fn own_attributes(file: BorrowedFd<'_>) -> Result<Attributes<'_>> {
+    let attributes = Attributes::of(file)?;
+    for name in MERGED_ONLY {
+        ensure!(attributes.value(name)?.is_none(), MergedOnly(name));
+    }
+    Ok(attributes)
+}
