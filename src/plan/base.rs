@@ -1,9 +1,11 @@
 //! The base image: the configuration and the layers that the container's snapshot stands on.
 //!
 //! The snapshot decides, not the name: a manifest whose configuration has the snapshot's parent as its chain ID. It is
-//! looked for where the image record leads; where the record is gone or was moved, where containerd's labels lead, below
-//! what the record has become (the container may have been committed to it), and last in all of the content store.
+//! looked for where the image record leads; where the record is gone or was moved, below what it has become (the container
+//! may have been committed to it) and where containerd's labels lead, and last in all of the content store. Of several, it is
+//! the one that is most like what the container was started with.
 
+mod likeness;
 pub mod search;
 
 use anyhow::{Result, bail};
@@ -36,10 +38,8 @@ impl BaseImage {
         let named = search.recorded(&subject.image)?;
         let mut found = search.whole(named.clone())?;
         if found.is_empty() {
-            found = search.whole(search.labelled(&subject.snapshotter)?)?;
-        }
-        if found.is_empty() {
             found = search.lower_part(named)?;
+            found.extend(search.whole(search.labelled(&subject.snapshotter)?)?);
         }
         if found.is_empty() {
             found = search.whole(search.conceivable()?)?;
@@ -47,7 +47,8 @@ impl BaseImage {
         let platform = subject.labels.get(PLATFORM_LABEL);
         let best = found.into_iter().min_by_key(|base| {
             let fits = platform.is_none_or(|platform| base.is_for(platform));
-            (!fits, base.missing)
+            let differences = likeness::differences(&base.config, &subject.spec);
+            (!fits, differences, base.missing)
         });
         match best {
             Some(best) => Ok(best),

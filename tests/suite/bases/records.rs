@@ -5,10 +5,12 @@ use super::{IMAGE, MINE, assert_runs, changed, commit_quietly, digest_of, layers
 use crate::FREEZEFRAME;
 use harness::image::{Blob, CONFIG, Image, Index, MANIFEST, architecture};
 use harness::{BASE, Container, Daemon, Leftovers, Result};
+use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
 
 const OTHER: &str = "docker.io/library/other:latest";
+const THIRD: &str = "docker.io/library/third:latest";
 
 /// A container of `MINE`, which is then called `OTHER`.
 fn renamed(daemon: &Daemon) -> Result<Container<'_>> {
@@ -99,6 +101,38 @@ fn a_container_can_be_committed_to_the_name_of_its_own_image_again_and_again() -
     Ok(())
 }
 
+/// An image that adds no layer to another has its layers, and its snapshot.
+#[test]
+fn a_base_of_other_metadata_with_the_same_layers_is_not_taken_for_the_containers() -> Result {
+    const SLEEP: [&str; 2] = ["sleep", "1000"];
+    let daemon = Daemon::start()?;
+    mine("mine").import(&daemon, OTHER)?;
+    mine("mine").command(&SLEEP).import(&daemon, MINE)?;
+    let container = changed(&daemon)?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    let command_of = |reference| -> Result<Value> {
+        freezeframe
+            .commit(&container, reference, &[])?
+            .succeeded()?;
+        daemon.ctr().collect_garbage()?;
+        Ok(daemon.ctr().config(reference)?["config"]["Cmd"].take())
+    };
+    // Its own name leads to what was committed, from the second time on.
+    assert_eq!(command_of(MINE)?, json!(SLEEP));
+    assert_eq!(command_of(MINE)?, json!(SLEEP));
+    mine("mine").command(&SLEEP).import(&daemon, THIRD)?;
+    daemon.ctr().run(&["images", "rm", "--sync", MINE])?;
+    assert_eq!(command_of(IMAGE)?, json!(SLEEP));
+    daemon.ctr().run(&["images", "rm", "--sync", THIRD])?;
+    daemon.ctr().run(&["images", "rm", "--sync", IMAGE])?;
+    assert_eq!(
+        command_of(IMAGE)?,
+        json!(["/bin/sh"]),
+        "nothing else is left"
+    );
+    Ok(())
+}
+
 /// Removes the label that leads from a snapshot to its configuration.
 fn remove_label(daemon: &Daemon, reference: &str) -> Result {
     let config = daemon.ctr().manifest(reference)?["config"].take();
@@ -158,7 +192,7 @@ fn content_that_is_damaged_or_huge_or_no_manifest_is_passed_over() -> Result {
     put(&daemon, lost.into_bytes())?;
     let manifest = fs::read(file_of(&daemon, &daemon.ctr().image_digest(OTHER)?))?;
     // Valid, but of a layer too many for its configuration.
-    let mut value: serde_json::Value = serde_json::from_slice(&manifest)?;
+    let mut value: Value = serde_json::from_slice(&manifest)?;
     let layers = value["layers"].as_array_mut().expect("layers");
     layers.push(layers[0].clone());
     put(&daemon, serde_json::to_vec(&value)?)?;
@@ -191,7 +225,7 @@ fn a_manifest_with_other_content_than_its_digest_is_nobodys_base() -> Result {
     let container = renamed(&daemon)?;
     let manifest = daemon.ctr().manifest(BASE)?;
     let file = file_of(&daemon, &daemon.ctr().image_digest(OTHER)?);
-    let mut forged = serde_json::from_slice::<serde_json::Value>(&fs::read(&file)?)?;
+    let mut forged = serde_json::from_slice::<Value>(&fs::read(&file)?)?;
     forged["layers"][2] = manifest["layers"][1].clone();
     fs::write(&file, serde_json::to_vec(&forged)?)?;
     let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
