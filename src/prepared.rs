@@ -1,5 +1,5 @@
 //! The new snapshot: an empty upper directory on the container's own layers, which becomes the clone. It is the one that
-//! containerd has just made, and can be written to.
+//! containerd has just made, and can be written to; the layers are those that containerd sees.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -10,6 +10,9 @@ use anyhow::{Context, Result, ensure};
 use crate::containerd::{Containerd, OverlayMount};
 use crate::plan::{DirectPlan, OutOfReach, Subject};
 use crate::system::clock::Moment;
+
+/// containerd's own, whose layers are directories. Others may mount them (stargz, SOCI, nydus), where we need not see that.
+const OF_DIRECTORIES: &str = "overlayfs";
 
 /// Has containerd make the snapshot, as `key`.
 ///
@@ -29,7 +32,18 @@ pub fn prepare(
     let is_new = *upper != plan.upper && is_empty_since(upper, before).unwrap_or(false);
     ensure!(is_new, OutOfReach::elsewhere(upper));
     OutOfReach::check_writable(upper)?;
+    for layer in &overlay.lower {
+        let is_seen = shows(layer, &subject.snapshotter).unwrap_or(false);
+        ensure!(is_seen, OutOfReach::elsewhere(layer));
+    }
     Ok(overlay)
+}
+
+/// Whether a layer is seen here. An empty directory may be what is left of one where its mount is not.
+fn shows(layer: &Path, snapshotter: &str) -> io::Result<bool> {
+    let is_empty = layer.read_dir()?.next().is_none();
+    let is_mount_point = layer.metadata()?.dev() != layer.join("..").metadata()?.dev();
+    Ok(!is_empty || is_mount_point || snapshotter == OF_DIRECTORIES)
 }
 
 /// Whether the directory is empty, and was made no earlier than `before`.
@@ -41,4 +55,35 @@ fn is_empty_since(directory: &Path, before: Moment) -> io::Result<bool> {
     // Some file systems know whole seconds alone.
     let is_new = changed >= before || nanoseconds == 0 && changed.seconds() == before.seconds();
     Ok(is_empty && is_new)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_layer_that_may_be_mounted_elsewhere_is_not_taken_for_an_empty_one() {
+        let folder = harness::TempDir::new().unwrap();
+        let (full, empty) = (folder.path().join("full"), folder.path().join("empty"));
+        fs::create_dir_all(full.join("etc")).unwrap();
+        fs::create_dir(&empty).unwrap();
+        assert!(shows(&full, "stargz").unwrap());
+        let mounts = |words: &[&str]| {
+            let done = Command::new(words[0])
+                .args(&words[1..])
+                .arg(&empty)
+                .status();
+            assert!(done.unwrap().success());
+        };
+        mounts(&["mount", "-t", "tmpfs", "none"]);
+        let mounted = shows(&empty, "stargz");
+        mounts(&["umount"]);
+        assert!(mounted.unwrap());
+        assert!(!shows(&empty, "stargz").unwrap());
+        assert!(shows(&empty, "overlayfs").unwrap());
+        assert!(shows(&folder.path().join("gone"), "overlayfs").is_err());
+    }
 }

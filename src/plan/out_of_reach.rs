@@ -10,12 +10,11 @@ use nix::unistd::{AccessFlags, access};
 pub struct OutOfReach(String);
 
 impl OutOfReach {
-    /// What containerd has just made there is not what we see: its files are another machine's or another mount
-    /// namespace's.
+    /// What containerd has there is not what we see: its files are another machine's or another mount namespace's.
     pub fn elsewhere(directory: &Path) -> Self {
         let directory = directory.display();
         Self(format!(
-            "containerd's new directory {directory} is not to be seen here: its files are elsewhere"
+            "containerd's {directory} is not to be seen here: its files are elsewhere"
         ))
     }
 
