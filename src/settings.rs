@@ -16,8 +16,8 @@ use nerdctl_toml::ConfigurationFile;
 
 pub use reserve::Reserve;
 
-const DEFAULT_ADDRESS: &str = "/run/containerd/containerd.sock";
-const DEFAULT_NAMESPACE: &str = "default";
+pub const DEFAULT_ADDRESS: &str = "/run/containerd/containerd.sock";
+pub const DEFAULT_NAMESPACE: &str = "default";
 const LONGEST_PATH_COMPONENT: usize = 255;
 const LONGEST_IDENTIFIER: usize = 76;
 const STRATEGY: &str = "FREEZEFRAME_STRATEGY";

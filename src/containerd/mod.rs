@@ -35,6 +35,7 @@ pub use lease::Lease;
 pub use snapshots::OverlayMount;
 pub use tasks::{Task, TaskStatus};
 
+use crate::settings::{DEFAULT_ADDRESS, DEFAULT_NAMESPACE};
 use crate::system::signals;
 use crate::system::text::{lowercase_reason, quoted};
 
@@ -106,6 +107,15 @@ impl Containerd {
 
     pub fn namespace(&self) -> &str {
         &self.namespace
+    }
+
+    /// What command lines of ctr and nerdctl need to mean this daemon and namespace, a blank after each word.
+    pub fn flags(&self) -> String {
+        let address = (self.address != Path::new(DEFAULT_ADDRESS))
+            .then(|| format!("-a {} ", self.address.display()));
+        let namespace =
+            (self.namespace != DEFAULT_NAMESPACE).then(|| format!("-n {} ", self.namespace));
+        [address, namespace].into_iter().flatten().collect()
     }
 
     /// The same connection for what is not to be interrupted, as it would be done or not and nobody knew; it needs no lease.

@@ -164,11 +164,7 @@ impl Freezer {
             Self::Task {
                 containerd,
                 container,
-            } => format!(
-                "ctr -a {} -n {} tasks resume {container}",
-                containerd.address().display(),
-                containerd.namespace()
-            ),
+            } => format!("ctr {}tasks resume {container}", containerd.flags()),
         }
     }
 

@@ -26,6 +26,8 @@ pub struct BaseImage {
     pub config: Value,
     pub manifest_digest: String,
     pub layers: Vec<Descriptor>,
+    /// The name that leads to all of it.
+    name: Option<String>,
     /// How many of the layers the content store lacks.
     missing: usize,
 }
@@ -37,6 +39,9 @@ impl BaseImage {
         let search = Search { containerd, parent };
         let named = search.recorded(&subject.image)?;
         let mut found = search.whole(named.clone())?;
+        for base in &mut found {
+            base.name = Some(subject.image.clone());
+        }
         if found.is_empty() {
             found = search.lower_part(named)?;
             found.extend(search.whole(search.labelled(&subject.snapshotter)?)?);
@@ -66,13 +71,18 @@ impl BaseImage {
         variables(&self.config)
     }
 
-    /// What an image on top of this one lacks, and how to get it, for whoever makes one; `name` is this image's.
-    pub fn warning(&self, name: &str) -> Option<String> {
+    /// What an image on top of this one lacks, and how to get it, for whoever makes one.
+    pub fn warning(&self, containerd: &Containerd) -> Option<String> {
+        let remedy = self.name.as_ref().map_or(String::new(), |name| {
+            let flags = containerd.flags();
+            format!(
+                ", as by `nerdctl {flags}pull --unpack=false {name}` or `ctr {flags}content fetch {name}`"
+            )
+        });
         (self.missing > 0).then(|| {
             format!(
-                "{} of the {} layers of the base image {name} are not in the content store: the new image runs here, but \
-                 cannot be pushed or saved until they are fetched again, as by `nerdctl pull --unpack=false {name}` or \
-                 `ctr content fetch {name}`",
+                "{} of the {} layers of the base image are not in the content store: the new image runs here, but cannot be \
+                 pushed or saved until they are fetched again{remedy}",
                 self.missing,
                 self.layers.len()
             )

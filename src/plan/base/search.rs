@@ -124,6 +124,7 @@ impl Search<'_> {
         Ok(Some(BaseImage {
             config,
             manifest_digest: digest,
+            name: None,
             missing: self.missing(&layers)?,
             layers,
         }))

@@ -23,12 +23,14 @@ fn discard(daemon: &Daemon, reference: &str, count: usize) -> Result {
 }
 
 /// One line, which says how many of how many are missing, of what, and what helps.
-fn assert_warns(outcome: &Outcome, missing: &str, of: &str) {
+fn assert_warns(daemon: &Daemon, outcome: &Outcome, missing: &str, of: &str) {
     let said = outcome.error_text();
     assert_eq!(said.lines().count(), 1, "{said}");
+    let ctr = daemon.ctr();
+    let flags = format!("-a {} -n {}", ctr.address, ctr.namespace);
     let remedies = [
-        format!("nerdctl pull --unpack=false {of}"),
-        format!("ctr content fetch {of}"),
+        format!("nerdctl {flags} pull --unpack=false {of}"),
+        format!("ctr {flags} content fetch {of}"),
     ];
     let expected = ["level=warning", missing, of, "pushed or saved"];
     for part in expected.into_iter().chain(remedies.iter().map(|r| &**r)) {
@@ -46,7 +48,12 @@ fn save(daemon: &Daemon) -> Result<Outcome> {
 fn an_image_on_discarded_layers_is_made_and_runs_with_a_warning() -> Result {
     let daemon = Daemon::start()?;
     let container = without_layers(&daemon, 3)?;
-    assert_warns(&commit(&container)?.outcome, "3 of the 3 layers", MINE);
+    assert_warns(
+        &daemon,
+        &commit(&container)?.outcome,
+        "3 of the 3 layers",
+        MINE,
+    );
     assert_runs(&daemon)?;
     container.remove()?;
     daemon.ctr().run(&["images", "rm", "--sync", MINE])?;
@@ -57,7 +64,12 @@ fn an_image_on_discarded_layers_is_made_and_runs_with_a_warning() -> Result {
 fn the_warning_counts_the_layers_that_are_missing() -> Result {
     let daemon = Daemon::start()?;
     let container = without_layers(&daemon, 1)?;
-    assert_warns(&commit(&container)?.outcome, "1 of the 3 layers", MINE);
+    assert_warns(
+        &daemon,
+        &commit(&container)?.outcome,
+        "1 of the 3 layers",
+        MINE,
+    );
     mine("mine").import(&daemon, MINE)?;
     commit_quietly(&container)
 }
@@ -71,7 +83,7 @@ fn an_image_on_discarded_layers_is_the_base_of_the_next() -> Result {
     second.shell("echo second >/srv/second")?;
     let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
     let again = freezeframe.commit(&second, AGAIN, &[])?.succeeded()?;
-    assert_warns(&again.outcome, "3 of the 4 layers", IMAGE);
+    assert_warns(&daemon, &again.outcome, "3 of the 4 layers", IMAGE);
     let third = Container::run(&daemon, AGAIN, &["sleep", "1000"])?;
     let seen = third.shell("cat /srv/mine /srv/plain /srv/second")?;
     assert_eq!(seen, "mine\nchanged\nsecond");
