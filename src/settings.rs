@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::arguments::{CommitArguments, duration};
+use crate::system::privileges::is_in_user_namespace;
 use crate::system::text::quoted;
 use nerdctl_toml::ConfigurationFile;
 
@@ -77,12 +78,6 @@ pub const ROOTLESS: &str = "called by another user than root";
 pub fn is_rootless() -> bool {
     let is_child = env::var_os("ROOTLESSKIT_STATE_DIR").is_some_and(|path| !path.is_empty());
     !nix::unistd::geteuid().is_root() || (is_child && is_in_user_namespace())
-}
-
-/// In the first one every ID is itself (`user_namespaces(7)`).
-fn is_in_user_namespace() -> bool {
-    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    !map.is_empty() && map.split_whitespace().ne(["0", "0", "4294967295"])
 }
 
 /// nerdctl.toml, the environment or a global flag says what cannot be.

@@ -21,7 +21,7 @@ use crate::arguments::{CommitArguments, Property};
 use crate::containerd::{Containerd, Task};
 use crate::passthrough::RealNerdctl;
 use crate::settings::Strategy;
-use crate::system::tree;
+use crate::system::{privileges, tree};
 
 /// Shims whose containers share the host's kernel, so that the host sees all they write.
 const HOST_KERNEL_RUNTIMES: [&str; 3] = [
@@ -189,7 +189,7 @@ impl Plan {
     }
 }
 
-/// What stands in the way of a direct commit, as far as the container's record and the kernel tell.
+/// What stands in the way of a direct commit, as far as the container's record, the kernel and our privileges tell.
 fn obstacle(subject: &Subject, arguments: &CommitArguments) -> Option<String> {
     if let Some(flag) = arguments.foreign_layer {
         return Some(format!("{flag} layers are made by the real nerdctl alone"));
@@ -213,5 +213,6 @@ fn obstacle(subject: &Subject, arguments: &CommitArguments) -> Option<String> {
     if !tree::resolves_beneath() {
         return Some("the kernel does not resolve paths beneath a directory (openat2)".to_owned());
     }
-    None
+    let missing = privileges::missing();
+    missing.map(|capability| format!("this process lacks {capability}"))
 }

@@ -15,6 +15,7 @@ pub mod memory;
 pub mod mounts;
 pub mod output;
 pub mod priority;
+pub mod privileges;
 pub mod process;
 pub mod same_file;
 pub mod signals;

@@ -136,6 +136,21 @@ fn where_no_mark_can_be_written_the_real_nerdctl_commits() -> Result {
     Ok(())
 }
 
+/// As in a container with containerd's socket, or under systemd's `CapabilityBoundingSet=`.
+#[test]
+fn whoever_lacks_a_capability_leaves_it_to_the_real_nerdctl() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    container.shell("rm -r /srv; mkdir /srv; echo something >/srv/new")?;
+    for capability in ["fsetid", "sys_admin"] {
+        let without = format!("--bounding-set=-{capability}");
+        let reason = delegated_behind(&container, &["setpriv", &without])?;
+        let name = capability.to_uppercase();
+        assert_eq!(reason, format!("this process lacks CAP_{name}"));
+    }
+    Ok(())
+}
+
 /// Under systemd's `ProtectSystem=strict` with these folders, and the daemon's own, as `ReadWritePaths=` (systemd.exec(5)).
 fn delegated_where_writable(daemon: &Daemon, folders: &[&Path]) -> Result<String> {
     let container = daemon.run(&["sleep", "1000"])?;
