@@ -11,13 +11,13 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::arguments::CommitArguments;
 use crate::capture::overlay_attributes::MergedOnly;
-use crate::containerd::Containerd;
+use crate::containerd::{Containerd, Unreachable};
 use crate::delegate::{self, Delegation};
 use crate::direct::DirectCommit;
 use crate::freeze;
 use crate::log;
 use crate::passthrough::RealNerdctl;
-use crate::plan::{DirectPlan, InspectFailed, OutOfReach, Plan, Subject};
+use crate::plan::{DirectPlan, InspectFailed, NoSuchContainer, OutOfReach, Plan, Subject};
 use crate::report::{self, Report};
 use crate::settings::{
     Misconfigured, ROOTLESS, Reserve, Settings, Strategy, is_rootless, max_pause, report_path,
@@ -133,7 +133,7 @@ impl Commit<'_> {
         }
         let mut scene = match (self.look(real.as_ref()), &real) {
             (Err(error), Some(real))
-                if strategy != Strategy::Direct && self.is_better_said(&error) =>
+                if strategy != Strategy::Direct && self.is_better_said(&error, real) =>
             {
                 return self.hand_over(real, &error);
             }
@@ -237,10 +237,13 @@ impl Commit<'_> {
         Ok(self.delegated(status))
     }
 
-    /// Whether the real nerdctl would say the same in its own words, or know better.
-    fn is_better_said(&self, error: &anyhow::Error) -> bool {
+    /// Whether the real nerdctl would say the same in its own words, or know better: a script may lead to another daemon or
+    /// namespace than we know of.
+    fn is_better_said(&self, error: &anyhow::Error, real: &RealNerdctl) -> bool {
+        let is_elsewhere = error.is::<Unreachable>() || error.is::<NoSuchContainer>();
         let is_its_own = error.is::<Misconfigured>() || error.is::<InspectFailed>();
-        is_its_own && self.refuse_delegation("").is_none()
+        (is_its_own || is_elsewhere && !real.is_go_program())
+            && self.refuse_delegation("").is_none()
     }
 
     fn refuse_delegation(&self, reason: &str) -> Option<String> {

@@ -71,7 +71,17 @@ impl RealNerdctl {
 
     /// The variable to be set for it, where it may lead back to us.
     pub fn guard(&self) -> Option<(&'static str, &'static str)> {
-        (!is_go_program(&self.path)).then_some((GUARD, "1"))
+        (!self.is_go_program()).then_some((GUARD, "1"))
+    }
+
+    /// Whether the file carries Go's build ID, as its linker leaves it (cmd/internal/buildid of Go's source). What does not
+    /// is a script, or another program, in front of the real nerdctl.
+    pub fn is_go_program(&self) -> bool {
+        let mut head = Vec::new();
+        let read =
+            File::open(&self.path).and_then(|file| file.take(PROGRAM_HEAD).read_to_end(&mut head));
+        let note = b"\x04\0\0\0Go\0\0";
+        read.is_ok() && head.windows(note.len()).any(|window| window == note)
     }
 
     /// Becomes the real nerdctl, with `words` after its name.
@@ -108,14 +118,6 @@ fn c_strings<'a>(words: impl Iterator<Item = &'a OsStr>) -> Result<Vec<CString>>
     words
         .map(|word| Ok(CString::new(OsString::from(word).into_vec())?))
         .collect()
-}
-
-/// Whether the file carries Go's build ID, as its linker leaves it (cmd/internal/buildid of Go's source).
-fn is_go_program(path: &Path) -> bool {
-    let mut head = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(PROGRAM_HEAD).read_to_end(&mut head));
-    let note = b"\x04\0\0\0Go\0\0";
-    read.is_ok() && head.windows(note.len()).any(|window| window == note)
 }
 
 fn is_this_program(path: &Path) -> bool {

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use containerd_client::services::v1::{
     Container, GetContainerRequest, ListContainersRequest, containers_client::ContainersClient,
     version_client::VersionClient,
@@ -75,7 +75,7 @@ impl Containerd {
     /// Connects to the socket `address` (a path).
     ///
     /// # Errors
-    /// Nothing listens there, or it may not be opened.
+    /// `Unreachable`: nothing listens there, or it may not be opened.
     pub fn connect(address: &Path, namespace: &str) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -86,10 +86,10 @@ impl Containerd {
         // The plain connect tells why (refused, nobody there, too many waiting), which tonic's error hides.
         runtime
             .block_on(UnixStream::connect(address))
-            .with_context(|| unreachable_message(address))?;
+            .with_context(|| Unreachable::at(address))?;
         let channel = runtime
             .block_on(containerd_client::connect(address))
-            .with_context(|| unreachable_message(address))?;
+            .with_context(|| Unreachable::at(address))?;
         Ok(Self {
             runtime: Arc::new(runtime),
             channel,
@@ -252,20 +252,34 @@ fn unanswered() -> CallError {
 }
 
 /// In nerdctl's words, which names the socket and the reason.
-fn check_access(address: &Path) -> Result<()> {
+fn check_access(address: &Path) -> Result<(), Unreachable> {
     let name = quoted(&address.display().to_string());
     eaccess(address, AccessFlags::R_OK | AccessFlags::W_OK).map_err(|error| {
         let reason = lowercase_reason(&error.into());
-        anyhow!("cannot access containerd socket {name}: {reason}")
+        Unreachable(format!("cannot access containerd socket {name}: {reason}"))
     })
 }
 
-fn unreachable_message(address: &Path) -> String {
-    format!(
-        "cannot reach containerd at {}: is it running, and is the address right (--address, CONTAINERD_ADDRESS)?",
-        address.display()
-    )
+/// There is no daemon at the address.
+#[derive(Debug)]
+pub struct Unreachable(String);
+
+impl Unreachable {
+    fn at(address: &Path) -> Self {
+        Self(format!(
+            "cannot reach containerd at {}: is it running, and is the address right (--address, CONTAINERD_ADDRESS)?",
+            address.display()
+        ))
+    }
 }
+
+impl std::fmt::Display for Unreachable {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unreachable {}
 
 /// Why a call did not succeed.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 pub use base::BaseImage;
 pub use out_of_reach::OutOfReach;
-pub use resolve::InspectFailed;
+pub use resolve::{InspectFailed, NoSuchContainer};
 
 use crate::arguments::{CommitArguments, Property};
 use crate::containerd::{Containerd, Task};
@@ -87,7 +87,7 @@ impl Subject {
         let id = resolve::container_id(containerd, real, arguments)?;
         let container = containerd
             .container(&id)?
-            .with_context(|| resolve::no_such_container(&arguments.container))?;
+            .with_context(|| NoSuchContainer(arguments.container.clone()))?;
         let task = containerd.task(&id)?;
         Self::new(container, task)
     }

@@ -34,7 +34,7 @@ pub fn container_id(
     }
     match search(containerd, name)?.as_slice() {
         [id] => Ok(id.clone()),
-        [] => bail!(no_such_container(name)),
+        [] => bail!(NoSuchContainer(name.clone())),
         _ => bail!("multiple IDs found with provided prefix: {name}"),
     }
 }
@@ -57,9 +57,17 @@ impl std::fmt::Display for InspectFailed {
 
 impl std::error::Error for InspectFailed {}
 
-pub fn no_such_container(name: &str) -> String {
-    format!("no such container {name}")
+/// containerd does not know it, in our namespace.
+#[derive(Debug)]
+pub struct NoSuchContainer(pub String);
+
+impl std::fmt::Display for NoSuchContainer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "no such container {}", self.0)
+    }
 }
+
+impl std::error::Error for NoSuchContainer {}
 
 fn inspect(
     containerd: &Containerd,

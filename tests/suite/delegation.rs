@@ -136,6 +136,32 @@ fn where_no_mark_can_be_written_the_real_nerdctl_commits() -> Result {
     Ok(())
 }
 
+/// As Rancher Desktop has one in front of its nerdctl.
+#[test]
+fn a_script_that_knows_daemon_and_namespace_better_than_we_commits() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    let ctr = daemon.ctr();
+    let script = format!(
+        "export CONTAINERD_ADDRESS={} CONTAINERD_NAMESPACE={}; exec $nerdctl \"$@\"",
+        ctr.address, ctr.namespace
+    );
+    let real = Scripted::new(&daemon, &script)?;
+    let elsewhere = [
+        ("CONTAINERD_ADDRESS", "/run/there-is-none.sock"),
+        ("CONTAINERD_NAMESPACE", "another"),
+    ];
+    for (name, value) in elsewhere {
+        let freezeframe = real.before_us(&daemon)?.with(name, value);
+        let commit = freezeframe
+            .commit(&container, REFERENCE, &[])?
+            .succeeded()?;
+        assert_eq!(commit.report["strategy"], "delegate", "{name}");
+        daemon.ctr().run(&["images", "rm", "--sync", REFERENCE])?;
+    }
+    Ok(())
+}
+
 /// As in a container with containerd's socket, or under systemd's `CapabilityBoundingSet=`.
 #[test]
 fn whoever_lacks_a_capability_leaves_it_to_the_real_nerdctl() -> Result {
