@@ -92,20 +92,11 @@ impl Replica {
 
     /// Makes an entry, whose contents `memory` holds; `false` where there was nothing to make, or nowhere to make it.
     pub fn write(&mut self, scan: &Scan, entry: &ReadEntry, memory: &Memory) -> Result<bool> {
-        let index = entry.index;
-        let put = |replica: &mut Self| match entry.material {
-            Material::Link(first) => replica.link(scan, index, first),
-            _ => replica.make(scan, entry, memory),
+        let made = match entry.material {
+            Material::Link(first) => self.link(scan, entry.index, first),
+            _ => self.make(scan, entry, memory),
         };
-        let made = match put(self) {
-            // A directory that changes while it is read may tell a name twice.
-            Err(error) if is_in_the_way(&error) => {
-                self.remove(scan, &[(index, Kind::File)])?;
-                put(self)
-            }
-            outcome => outcome,
-        };
-        made.with_context(|| describe("cloning", scan, index))
+        made.with_context(|| describe("cloning", scan, entry.index))
     }
 
     fn make(&mut self, scan: &Scan, entry: &ReadEntry, memory: &Memory) -> Result<bool> {
@@ -185,12 +176,6 @@ impl Replica {
 
 fn describe(doing: &str, scan: &Scan, index: usize) -> String {
     format!("{doing} /{}", printable(&scan.path(index)))
-}
-
-fn is_in_the_way(error: &anyhow::Error) -> bool {
-    let code = error.downcast_ref::<rustix::io::Errno>().copied();
-    let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
-    code == Some(rustix::io::Errno::EXIST) || kind == Some(io::ErrorKind::AlreadyExists)
 }
 
 fn is_there(answer: io::Result<()>) -> io::Result<bool> {
