@@ -1,8 +1,8 @@
 //! The base image: the configuration and the layers that the container's snapshot stands on.
 //!
 //! The snapshot decides, not the name: a manifest whose configuration has the snapshot's parent as its chain ID. It is
-//! looked for where the image record leads; where the record is gone or was moved, below what it has become (the container
-//! may have been committed to it) and where containerd's labels lead, and last in all of the content store. Of several, it is
+//! looked for where the image record leads; where the record is gone or was moved, where containerd's labels lead and below
+//! what it has become (the container may have been committed to it), and last in all of the content store. Of several, it is
 //! the one that is most like what the container was started with.
 
 mod likeness;
@@ -43,8 +43,8 @@ impl BaseImage {
             base.name = Some(subject.image.clone());
         }
         if found.is_empty() {
-            found = search.lower_part(named)?;
-            found.extend(search.whole(search.labelled(&subject.snapshotter)?)?);
+            found = search.whole(search.labelled(&subject.snapshotter)?)?;
+            found.extend(search.lower_part(named)?);
         }
         if found.is_empty() {
             found = search.whole(search.conceivable()?)?;
@@ -52,8 +52,8 @@ impl BaseImage {
         let platform = subject.labels.get(PLATFORM_LABEL);
         let best = found.into_iter().min_by_key(|base| {
             let fits = platform.is_none_or(|platform| base.is_for(platform));
-            let differences = likeness::differences(&base.config, &subject.spec);
-            (!fits, differences, base.missing)
+            let distance = likeness::distance(&base.config, &subject.spec);
+            (!fits, distance, base.missing)
         });
         match best {
             Some(best) => Ok(best),
@@ -64,6 +64,11 @@ impl BaseImage {
                 subject.image
             ),
         }
+    }
+
+    /// Of its layers, from the lowest.
+    pub fn diff_ids(&self) -> Vec<&str> {
+        search::diff_ids(&self.config)
     }
 
     /// The variables that its containers start with.

@@ -1,27 +1,47 @@
 //! How much a configuration is like what a container was started with, to choose among images of the same layers.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use serde_json::Value;
 
-/// In how many things they differ: variables of `config` (OCI image specification, `config.md`) that the process of `spec`
-/// (OCI runtime specification, `config.md`) has not and the other way round, the command line, and the working directory.
-pub fn differences(config: &Value, spec: &Value) -> usize {
-    let ours = words(config, "/config/Env");
-    let variables: HashSet<&str> = ours.into_iter().collect();
-    let started = words(spec, "/process/env").into_iter().collect();
-    variables.symmetric_difference(&started).count()
-        + differing_words(config, spec)
-        + usize::from(directory(config, "/config/WorkingDir") != directory(spec, "/process/cwd"))
+/// A variable that one side lacks says more than another command and another working directory together.
+const MISSING: usize = 4;
+
+/// How far the configuration (OCI image specification, `config.md`) is from the process of `spec` (OCI runtime
+/// specification, `config.md`): variables, command line, working directory. Who starts a container may say other ones.
+pub fn distance(config: &Value, spec: &Value) -> usize {
+    let moved = directory(config, "/config/WorkingDir") != directory(spec, "/process/cwd");
+    of_variables(
+        &variables(config, "/config/Env"),
+        &variables(spec, "/process/env"),
+    ) + of_command_lines(config, spec)
+        + usize::from(moved)
 }
 
-/// Whoever starts a container may say another command, less often another entry point.
-fn differing_words(config: &Value, spec: &Value) -> usize {
+fn of_variables(ours: &HashMap<&str, &str>, started: &HashMap<&str, &str>) -> usize {
+    let common = ours.keys().filter(|name| started.contains_key(*name));
+    let same = ours
+        .iter()
+        .filter(|(name, value)| started.get(*name) == Some(value));
+    let (common, same) = (common.count(), same.count());
+    MISSING * (ours.len() + started.len() - 2 * common) + common - same
+}
+
+fn of_command_lines(config: &Value, spec: &Value) -> usize {
+    let entry_point = words(config, "/config/Entrypoint");
     let started = words(spec, "/process/args");
-    let Some(arguments) = started.strip_prefix(&*words(config, "/config/Entrypoint")) else {
-        return 2;
-    };
-    usize::from(arguments != words(config, "/config/Cmd"))
+    match started.strip_prefix(&*entry_point) {
+        Some(arguments) if arguments == words(config, "/config/Cmd") => 0,
+        Some(_) if !entry_point.is_empty() => 1,
+        _ => 2,
+    }
+}
+
+fn variables<'a>(document: &'a Value, pointer: &str) -> HashMap<&'a str, &'a str> {
+    let words = words(document, pointer).into_iter();
+    words
+        .map(|word| word.split_once('=').unwrap_or((word, "")))
+        .collect()
 }
 
 fn directory<'a>(document: &'a Value, pointer: &str) -> &'a str {
@@ -62,11 +82,24 @@ mod tests {
             &["entry", "mine"],
             "/srv",
         );
-        assert_eq!(differences(&mine, &usual), 1);
-        assert_eq!(differences(&base, &usual), 4);
-        let changed = started(&["PATH=/bin", "VERSION=17", "MINE=1"], &["sh"], "/");
-        assert_eq!(differences(&mine, &changed), 5);
-        assert_eq!(differences(&base, &changed), 5);
-        assert_eq!(differences(&json!({}), &json!({})), 0);
+        assert_eq!(distance(&mine, &usual), MISSING);
+        let overridden = started(&["PATH=/bin", "VERSION=17", "MINE=2"], &["sh"], "/");
+        for spec in [usual, overridden] {
+            assert!(distance(&mine, &spec) < distance(&base, &spec), "{spec}");
+        }
+        assert_eq!(distance(&json!({}), &json!({})), 0);
+    }
+
+    #[test]
+    fn no_entry_point_is_no_likeness() {
+        let with = json!({"config": {"Entrypoint": ["entry"], "Cmd": ["server"]}});
+        let without = json!({"config": {"Cmd": ["server"]}});
+        let started = |words: &[&str]| json!({"process": {"args": words}});
+        assert_eq!(
+            distance(&with, &started(&["sh"])),
+            distance(&without, &started(&["sh"]))
+        );
+        assert_eq!(distance(&with, &started(&["entry", "other"])), 1);
+        assert_eq!(distance(&without, &started(&["server"])), 0);
     }
 }

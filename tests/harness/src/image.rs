@@ -26,6 +26,7 @@ pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub struct Image {
     layers: Vec<Vec<Entry>>,
     command: Option<Vec<String>>,
+    label: Option<String>,
     architecture: Option<String>,
 }
 
@@ -39,6 +40,12 @@ impl Image {
     /// The same image that runs `words` unless told otherwise, and not a shell.
     pub fn command(mut self, words: &[&str]) -> Self {
         self.command = Some(words.iter().map(ToString::to_string).collect());
+        self
+    }
+
+    /// The same image with this as its only label, `from`.
+    pub fn label(mut self, value: &str) -> Self {
+        self.label = Some(value.to_owned());
         self
     }
 
@@ -95,7 +102,7 @@ impl Image {
                 "Env": ["PATH=/bin:/sbin:/usr/bin:/usr/sbin", "GREETING=hello there"],
                 "Cmd": command.unwrap_or_else(|| vec!["/bin/sh".to_owned()]),
                 "WorkingDir": "/",
-                "Labels": {"from": "base"},
+                "Labels": {"from": self.label.as_deref().unwrap_or("base")},
             },
             "rootfs": {"type": "layers", "diff_ids": diff_ids},
             "history": history,

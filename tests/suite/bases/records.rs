@@ -3,7 +3,7 @@
 
 use super::{IMAGE, MINE, assert_runs, changed, commit_quietly, digest_of, layers, mine};
 use crate::FREEZEFRAME;
-use harness::image::{Blob, CONFIG, Image, Index, MANIFEST, architecture};
+use harness::image::{Blob, CONFIG, Entry, Image, Index, MANIFEST, architecture};
 use harness::{BASE, Container, Daemon, Leftovers, Result};
 use serde_json::{Value, json};
 use std::fs;
@@ -98,6 +98,19 @@ fn a_container_can_be_committed_to_the_name_of_its_own_image_again_and_again() -
         assert_eq!(seen, format!("changed\nmine\nnew-{round}"));
         copy.remove()?;
     }
+    Ok(())
+}
+
+#[test]
+fn a_base_counts_more_than_what_was_made_on_it_under_its_name() -> Result {
+    let daemon = Daemon::start()?;
+    let container = renamed(&daemon)?;
+    let newer = mine("mine").layer(vec![Entry::file("srv/newer", "newer")]);
+    newer.label("newer").import(&daemon, MINE)?;
+    commit_quietly(&container)?;
+    assert_stands_on_other(&daemon)?;
+    let config = daemon.ctr().config(IMAGE)?;
+    assert_eq!(config["config"]["Labels"]["from"], "base");
     Ok(())
 }
 
