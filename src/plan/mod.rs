@@ -213,6 +213,5 @@ fn obstacle(subject: &Subject, arguments: &CommitArguments) -> Option<String> {
     if !tree::resolves_beneath() {
         return Some("the kernel does not resolve paths beneath a directory (openat2)".to_owned());
     }
-    let missing = privileges::missing();
-    missing.map(|capability| format!("this process lacks {capability}"))
+    privileges::obstacle()
 }

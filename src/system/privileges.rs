@@ -3,27 +3,26 @@
 use std::fs;
 
 /// As numbered in `linux/capability.h`: to read and make whatever a container has, with owner, mode, file capabilities and
-/// overlayfs's attributes, and to look at its processes (capabilities(7), xattr(7), ptrace(2)). Not all that lacks is told of:
+/// overlayfs's attributes (capabilities(7), xattr(7)). Not all that lacks is told of:
 /// without `CAP_SYS_ADMIN` overlayfs's attributes read as absent, without `CAP_FSETID` a mode loses a bit.
-const NEEDED: [(&str, u32); 8] = [
+const NEEDED: [(&str, u32); 7] = [
     ("CAP_CHOWN", 0),
     ("CAP_DAC_OVERRIDE", 1),
     ("CAP_FOWNER", 3),
     ("CAP_FSETID", 4),
-    ("CAP_SYS_PTRACE", 19),
     ("CAP_SYS_ADMIN", 21),
     ("CAP_MKNOD", 27),
     ("CAP_SETFCAP", 31),
 ];
 
-/// The first that this process lacks; none counts in a user's own namespace.
-pub fn missing() -> Option<&'static str> {
-    let held = if is_in_user_namespace() {
-        0
-    } else {
-        effective(&fs::read_to_string("/proc/self/status").unwrap_or_default())
-    };
-    missing_of(held)
+/// Why this process is not privileged enough. In a user namespace capabilities do not count for all of it.
+pub fn obstacle() -> Option<String> {
+    if is_in_user_namespace() {
+        return Some("this process is in a user namespace".to_owned());
+    }
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let missing = missing_of(effective(&status));
+    missing.map(|capability| format!("this process lacks {capability}"))
 }
 
 /// In the first user namespace every ID is itself (`user_namespaces(7)`).
@@ -59,7 +58,7 @@ mod tests {
     fn what_is_held_is_read() {
         let status = "CapPrm:\t0000000000000000\nCapEff:\t00000000a80425fb\nCapBnd:\t0\n";
         assert_eq!(effective(status), 0xa804_25fb);
-        assert_eq!(missing_of(effective(status)), Some("CAP_SYS_PTRACE"));
+        assert_eq!(missing_of(effective(status)), Some("CAP_SYS_ADMIN"));
         assert_eq!(effective(""), 0);
     }
 }
