@@ -8,6 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 
 use crate::containerd::{Containerd, OverlayMount};
+use crate::digest::Sha256Digest;
 use crate::plan::{DirectPlan, OutOfReach, Subject};
 use crate::system::clock::Moment;
 
@@ -32,18 +33,26 @@ pub fn prepare(
     let is_new = *upper != plan.upper && is_empty_since(upper, before).unwrap_or(false);
     ensure!(is_new, OutOfReach::elsewhere(upper));
     OutOfReach::check_writable(upper)?;
-    for layer in &overlay.lower {
-        let is_seen = shows(layer, &subject.snapshotter).unwrap_or(false);
+    let (are_directories, nothing) = (subject.snapshotter == OF_DIRECTORIES, nothing());
+    let diff_ids = plan.base.diff_ids();
+    for (index, layer) in overlay.lower.iter().rev().enumerate() {
+        let may_be_empty = are_directories || diff_ids.get(index) == Some(&&*nothing);
+        let is_seen = shows(layer, may_be_empty).unwrap_or(false);
         ensure!(is_seen, OutOfReach::elsewhere(layer));
     }
     Ok(overlay)
 }
 
+/// The digest of an archive without entries, which is two blocks of zeros (pax(1), "ustar Interchange Format").
+fn nothing() -> String {
+    Sha256Digest::of(&[0; 1024]).to_string()
+}
+
 /// Whether a layer is seen here. An empty directory may be what is left of one where its mount is not.
-fn shows(layer: &Path, snapshotter: &str) -> io::Result<bool> {
+fn shows(layer: &Path, may_be_empty: bool) -> io::Result<bool> {
     let is_empty = layer.read_dir()?.next().is_none();
     let is_mount_point = layer.metadata()?.dev() != layer.join("..").metadata()?.dev();
-    Ok(!is_empty || is_mount_point || snapshotter == OF_DIRECTORIES)
+    Ok(!is_empty || is_mount_point || may_be_empty)
 }
 
 /// Whether the directory is empty, and was made no earlier than `before`.
@@ -70,7 +79,7 @@ mod tests {
         let (full, empty) = (folder.path().join("full"), folder.path().join("empty"));
         fs::create_dir_all(full.join("etc")).unwrap();
         fs::create_dir(&empty).unwrap();
-        assert!(shows(&full, "stargz").unwrap());
+        assert!(shows(&full, false).unwrap());
         let mounts = |words: &[&str]| {
             let done = Command::new(words[0])
                 .args(&words[1..])
@@ -79,11 +88,11 @@ mod tests {
             assert!(done.unwrap().success());
         };
         mounts(&["mount", "-t", "tmpfs", "none"]);
-        let mounted = shows(&empty, "stargz");
+        let mounted = shows(&empty, false);
         mounts(&["umount"]);
         assert!(mounted.unwrap());
-        assert!(!shows(&empty, "stargz").unwrap());
-        assert!(shows(&empty, "overlayfs").unwrap());
-        assert!(shows(&folder.path().join("gone"), "overlayfs").is_err());
+        assert!(!shows(&empty, false).unwrap());
+        assert!(shows(&empty, true).unwrap());
+        assert!(shows(&folder.path().join("gone"), true).is_err());
     }
 }
