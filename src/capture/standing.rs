@@ -30,7 +30,7 @@ impl Capture<'_> {
                 let pid = task.pid;
                 return Ok(Standing::Running { freezer, pid });
             }
-            thaws = Some(freezer.remedy());
+            thaws = freezer.thawed_by()?;
         }
         Ok(Standing::Quiet { task, thaws })
     }

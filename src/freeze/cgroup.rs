@@ -173,7 +173,8 @@ impl Cgroup {
         Ok(false)
     }
 
-    fn is_asked_to_freeze(&self) -> Result<bool> {
+    /// Whether it has been frozen by itself, rather than with what is above it.
+    pub fn is_asked_to_freeze(&self) -> Result<bool> {
         let asked = unless_gone(self.read(match self.version {
             Version::One => "freezer.self_freezing",
             Version::Two => "cgroup.freeze",

@@ -26,13 +26,9 @@ pub struct Mark {
 /// # Errors
 /// No mark can be written.
 pub fn check() -> Result<(), OutOfReach> {
-    let directory = Path::new(DIRECTORY);
-    let is_there = directory.exists();
-    OutOfReach::check_writable(if is_there {
-        directory
-    } else {
-        Path::new(PARENT)
-    })
+    let check = |directory: &str| OutOfReach::check_writable(Path::new(directory));
+    // It is there at times.
+    check(DIRECTORY).or_else(|_| check(PARENT))
 }
 
 impl Mark {

@@ -157,8 +157,17 @@ impl Freezer {
         })
     }
 
-    /// A command that thaws the container.
-    pub fn remedy(&self) -> String {
+    /// The command that thaws the container, where it is not frozen with what it is part of.
+    pub fn thawed_by(&self) -> Result<Option<String>> {
+        let is_enough = match self {
+            Self::Cgroup(cgroup) => cgroup.is_asked_to_freeze()?,
+            Self::Task { .. } => true,
+        };
+        Ok(is_enough.then(|| self.remedy()))
+    }
+
+    /// A command that undoes our freeze.
+    fn remedy(&self) -> String {
         match self {
             Self::Cgroup(cgroup) => cgroup.remedy(),
             Self::Task {

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::path::Path;
 
-use nix::unistd::{AccessFlags, access};
+use nix::unistd::{AccessFlags, eaccess};
 
 #[derive(Debug)]
 pub struct OutOfReach(String);
@@ -20,7 +20,7 @@ impl OutOfReach {
 
     /// The directory is mounted read-only, as systemd's `ProtectSystem=strict` has it (access(2): EROFS), or protected.
     pub fn check_writable(directory: &Path) -> Result<(), Self> {
-        access(directory, AccessFlags::W_OK).map_err(|error| {
+        eaccess(directory, AccessFlags::W_OK).map_err(|error| {
             let (directory, error) = (directory.display(), error.desc());
             Self(format!("{directory} cannot be written to: {error}"))
         })
