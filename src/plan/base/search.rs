@@ -119,8 +119,11 @@ impl Search<'_> {
         if diff_ids.len() != layers.len() || (fit == Fit::Exact && !is_whole) {
             return Ok(None);
         }
-        layers.truncate(depth);
-        truncate(&mut config, depth);
+        // Some have more steps in their history than layers.
+        if !is_whole {
+            layers.truncate(depth);
+            truncate(&mut config, depth);
+        }
         Ok(Some(BaseImage {
             config,
             manifest_digest: digest,
