@@ -174,8 +174,8 @@ fn a_long_blob_that_cannot_be_committed_goes_with_the_lease() {
     let too_long = HashMap::from([("a".to_owned(), "label".repeat(1000))]);
     let error = writer.complete(too_long).unwrap_err();
     assert!(format!("{error:#}").contains("label"), "{error:#}");
+    // Until some collection, which may have come already.
     let name = Sha256Digest::of(&content()).hexadecimal();
-    assert!(names(&blobs(&daemon)).contains(&name));
     drop(lease);
     assert!(!names(&blobs(&daemon)).contains(&name));
     assert_eq!(ingests(&daemon), [""; 0]);
