@@ -10,7 +10,7 @@ use super::texts;
 use crate::containerd::OverlayMount;
 use crate::digest::chain_id;
 use crate::plan::base::search::{depth_of, diff_ids, digest_of, truncate};
-use crate::plan::base::variables;
+use crate::plan::document::variables;
 use crate::settings::nerdctl_toml::ConfigurationFile;
 
 /// Whatever may lie in a content store: an index, a manifest, a configuration.
@@ -25,7 +25,7 @@ pub fn image_documents(bytes: &[u8]) {
         .for_each(|one| drop(digest_of(one)));
     // A manifest or none.
     let _ = serde_json::from_value::<ImageManifest>(document.clone());
-    variables(&document);
+    variables(&document, "/config/Env");
     let ids: Vec<String> = diff_ids(&document).into_iter().map(str::to_owned).collect();
     let Some((top, below)) = ids.split_last() else {
         return;

@@ -13,6 +13,7 @@ use oci_spec::image::Descriptor;
 use serde_json::Value;
 
 use super::Subject;
+use super::document::variables;
 use crate::arguments::Environment;
 use crate::containerd::Containerd;
 use search::Search;
@@ -73,25 +74,26 @@ impl BaseImage {
 
     /// The variables that its containers start with.
     pub fn environment(&self) -> Environment {
-        variables(&self.config)
+        variables(&self.config, "/config/Env")
     }
 
     /// What an image on top of this one lacks, and how to get it, for whoever makes one.
     pub fn warning(&self, containerd: &Containerd) -> Option<String> {
+        if self.missing == 0 {
+            return None;
+        }
         let remedy = self.name.as_ref().map_or(String::new(), |name| {
             let flags = containerd.flags();
             format!(
                 ", as by `nerdctl {flags}pull --unpack=false {name}` or `ctr {flags}content fetch {name}`"
             )
         });
-        (self.missing > 0).then(|| {
-            format!(
-                "{} of the {} layers of the base image are not in the content store: the new image runs here, but cannot be \
-                 pushed or saved until they are fetched again{remedy}",
-                self.missing,
-                self.layers.len()
-            )
-        })
+        Some(format!(
+            "{} of the {} layers of the base image are not in the content store: the new image runs here, but cannot be \
+             pushed or saved until they are fetched again{remedy}",
+            self.missing,
+            self.layers.len()
+        ))
     }
 
     /// Whether it was made for `platform`, which is `OS/ARCHITECTURE[/VARIANT]`.
@@ -101,14 +103,4 @@ impl BaseImage {
             .into_iter()
             .all(|name| self.config.get(name).and_then(Value::as_str) == parts.next())
     }
-}
-
-/// The variables in a configuration.
-pub fn variables(config: &Value) -> Environment {
-    let variables = config.pointer("/config/Env").and_then(Value::as_array);
-    let variables = variables.into_iter().flatten().filter_map(Value::as_str);
-    let pairs = variables.map(|variable| variable.split_once('=').unwrap_or((variable, "")));
-    pairs
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
 }

@@ -3,6 +3,7 @@
 //! (`OutOfReach`, `capture::overlay_attributes::MergedOnly`).
 
 pub mod base;
+pub mod document;
 mod out_of_reach;
 mod overlay;
 mod resolve;
@@ -22,6 +23,7 @@ use crate::containerd::{Containerd, Task};
 use crate::passthrough::RealNerdctl;
 use crate::settings::Strategy;
 use crate::system::{privileges, tree};
+use document::words;
 
 /// Shims whose containers share the host's kernel, so that the host sees all they write.
 const HOST_KERNEL_RUNTIMES: [&str; 3] = [
@@ -147,9 +149,7 @@ impl Subject {
 
     /// The command line of its first process, joined by blanks.
     pub fn command_line(&self) -> String {
-        let words = self.spec.pointer("/process/args").and_then(Value::as_array);
-        let words = words.into_iter().flatten().filter_map(Value::as_str);
-        words.collect::<Vec<_>>().join(" ")
+        words(&self.spec, "/process/args").join(" ")
     }
 }
 

@@ -1,8 +1,9 @@
 //! How much a configuration is like what a container was started with, to choose among images of the same layers.
 
-use std::collections::HashMap;
-
 use serde_json::Value;
+
+use crate::arguments::Environment;
+use crate::plan::document::{variables, words};
 
 /// A variable that one side lacks says more than another command and another working directory together.
 const MISSING: usize = 4;
@@ -18,7 +19,7 @@ pub fn distance(config: &Value, spec: &Value) -> usize {
         + usize::from(moved)
 }
 
-fn of_variables(ours: &HashMap<&str, &str>, started: &HashMap<&str, &str>) -> usize {
+fn of_variables(ours: &Environment, started: &Environment) -> usize {
     let common = ours.keys().filter(|name| started.contains_key(*name));
     let same = ours
         .iter()
@@ -37,24 +38,9 @@ fn of_command_lines(config: &Value, spec: &Value) -> usize {
     }
 }
 
-fn variables<'a>(document: &'a Value, pointer: &str) -> HashMap<&'a str, &'a str> {
-    let words = words(document, pointer).into_iter();
-    words
-        .map(|word| word.split_once('=').unwrap_or((word, "")))
-        .collect()
-}
-
 fn directory<'a>(document: &'a Value, pointer: &str) -> &'a str {
     let said = document.pointer(pointer).and_then(Value::as_str);
     said.filter(|path| !path.is_empty()).unwrap_or("/")
-}
-
-fn words<'a>(document: &'a Value, pointer: &str) -> Vec<&'a str> {
-    let list = document.pointer(pointer).and_then(Value::as_array);
-    list.into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect()
 }
 
 #[cfg(test)]

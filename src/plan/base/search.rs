@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::BaseImage;
 use crate::containerd::{Containerd, labels};
 use crate::digest::chain_id;
+use crate::plan::document::words;
 
 /// Indexes may hold indexes, and many.
 const MOST_DOCUMENTS: usize = 100_000;
@@ -157,11 +158,7 @@ pub fn digest_of(descriptor: &Value) -> Option<String> {
 }
 
 pub fn diff_ids(config: &Value) -> Vec<&str> {
-    let ids = config.pointer("/rootfs/diff_ids").and_then(Value::as_array);
-    ids.into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect()
+    words(config, "/rootfs/diff_ids")
 }
 
 /// How many of the layers, from the lowest, make the chain ID `chain`.

@@ -1,0 +1,21 @@
+//! What the JSON documents of images and containers hold in lists of words.
+
+use serde_json::Value;
+
+use crate::arguments::Environment;
+
+/// The words of the list at `pointer` (RFC 6901), none where there is no such list.
+pub fn words<'a>(document: &'a Value, pointer: &str) -> Vec<&'a str> {
+    let list = document.pointer(pointer).and_then(Value::as_array);
+    let words = list.into_iter().flatten();
+    words.filter_map(Value::as_str).collect()
+}
+
+/// The variables in such a list, as `NAME=VALUE`.
+pub fn variables(document: &Value, pointer: &str) -> Environment {
+    let words = words(document, pointer).into_iter();
+    words
+        .map(|word| word.split_once('=').unwrap_or((word, "")))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
