@@ -18,7 +18,7 @@ use rustix::fs::{AtFlags, readlinkat, unlinkat};
 
 use super::create::set_time;
 use super::lower::{Below, Layers, Lower};
-use super::overlay_attributes::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE};
+use super::overlay_attributes::{CAPABILITY_ATTRIBUTE, is_opaque};
 use super::scan::{Node, ROOT, Scan};
 use super::signature::{Kind, Signature};
 use crate::system::attributes::Attributes;
@@ -103,8 +103,8 @@ impl<'a> Comparison<'a> {
                 self.layers[child] = below.layers;
             }
         }
-        let opaque = Attributes::of(directory.as_fd())?.value(OPAQUE_ATTRIBUTE)?;
-        self.hides[index] = self.hides[self.scan.parent(index)] || opaque.is_some();
+        let is_opaque = is_opaque(&Attributes::of(directory.as_fd())?)?;
+        self.hides[index] = self.hides[self.scan.parent(index)] || is_opaque;
         if self.hides[index] {
             let names = children.iter().map(|child| self.scan.name(*child));
             self.unchanged[index] &= !merged.shows_more_than(&names.collect())?;

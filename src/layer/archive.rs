@@ -16,7 +16,7 @@ use tar::{Builder, EntryType};
 use super::entry::Entry;
 use crate::capture::directory::WHITEOUT_PREFIX;
 use crate::capture::open_directory::OpenDirectory;
-use crate::capture::overlay_attributes::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE};
+use crate::capture::overlay_attributes::{CAPABILITY_ATTRIBUTE, is_opaque};
 use crate::capture::scan::{Node, ROOT, Scan};
 use crate::capture::signature::Kind;
 use crate::system::attributes::Attributes;
@@ -137,7 +137,7 @@ impl Archive<'_> {
     fn append_directory(&mut self, index: usize, node: &Node, mut path: Vec<u8>) -> Result<()> {
         let directory = self.enter(index)?;
         let attributes = Attributes::of(directory)?;
-        let is_opaque = attributes.value(OPAQUE_ATTRIBUTE)?.is_some();
+        let is_opaque = is_opaque(&attributes)?;
         let capability = attributes.value(CAPABILITY_ATTRIBUTE)?;
         path.push(b'/');
         let mut entry = Entry::new(node, path.clone(), EntryType::Directory);
