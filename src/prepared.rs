@@ -50,20 +50,25 @@ fn nothing() -> String {
 
 /// Whether a layer is seen here. An empty directory may be what is left of one where its mount is not.
 fn shows(layer: &Path, may_be_empty: bool) -> io::Result<bool> {
-    let is_empty = layer.read_dir()?.next().is_none();
+    if !is_empty(layer)? || may_be_empty {
+        return Ok(true);
+    }
     let is_mount_point = layer.metadata()?.dev() != layer.join("..").metadata()?.dev();
-    Ok(!is_empty || is_mount_point || may_be_empty)
+    Ok(is_mount_point)
 }
 
 /// Whether the directory is empty, and was made no earlier than `before`.
 fn is_empty_since(directory: &Path, before: Moment) -> io::Result<bool> {
-    let is_empty = directory.read_dir()?.next().is_none();
     let metadata = directory.metadata()?;
     let nanoseconds = u32::try_from(metadata.ctime_nsec()).unwrap_or(0);
     let changed = Moment::new(metadata.ctime(), nanoseconds);
     // Some file systems know whole seconds alone.
     let is_new = changed >= before || nanoseconds == 0 && changed.seconds() == before.seconds();
-    Ok(is_empty && is_new)
+    Ok(is_new && is_empty(directory)?)
+}
+
+fn is_empty(directory: &Path) -> io::Result<bool> {
+    Ok(directory.read_dir()?.next().is_none())
 }
 
 #[cfg(test)]
