@@ -1,10 +1,12 @@
 //! Whether a container's own changes can be read from an overlay upper directory, and which one.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use nix::sys::statfs::{BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FsType, XFS_SUPER_MAGIC, statfs};
+use rustix::fs::{major, minor};
 
 use super::Subject;
 use crate::containerd::{Containerd, OverlayMount, TaskStatus};
@@ -80,9 +82,20 @@ fn directory_obstacle(overlay: &OverlayMount) -> Option<String> {
 
 /// Whether a file of this directory's file system is known to look different whenever it is.
 pub fn is_proven(upper: &Path) -> Result<bool> {
-    let stat = statfs(upper)
-        .with_context(|| format!("asking for the file system of {}", upper.display()))?;
-    Ok(PROVEN.contains(&stat.filesystem_type()))
+    let asking = || format!("asking for the file system of {}", upper.display());
+    let magic = statfs(upper).with_context(asking)?.filesystem_type();
+    if magic != EXT4_SUPER_MAGIC {
+        return Ok(PROVEN.contains(&magic));
+    }
+    let device = fs::metadata(upper).with_context(asking)?.dev();
+    let mounts = mounts_of(std::process::id()).context("reading our mounts")?;
+    Ok(is_ext4s(&mounts, (major(device), minor(device))))
+}
+
+/// ext2 has ext4's magic and may have a driver of its own, which keeps whole seconds and asks for holes without a lock.
+fn is_ext4s(mounts: &[MountEntry], device: (u32, u32)) -> bool {
+    let mut of_device = mounts.iter().filter(|mount| mount.device == device);
+    of_device.any(|mount| mount.kind == "ext4" || mount.kind == "ext3")
 }
 
 /// Without a process there is only what a mount would be asked to do.
@@ -122,4 +135,29 @@ fn merges_by_default() -> bool {
         fs::read_to_string(format!("/sys/module/overlay/parameters/{name}"))
             .is_ok_and(|value| value.trim() == "Y")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use harness::{Disk, FileSystem};
+
+    use super::*;
+    use crate::system::mounts::parse;
+
+    #[test]
+    fn ext4_is_proven_and_tmpfs_is_not() {
+        for (file_system, proven) in [(FileSystem::Ext4, true), (FileSystem::Tmpfs, false)] {
+            let disk = Disk::new(file_system).unwrap();
+            assert_eq!(is_proven(disk.path()).unwrap(), proven, "{file_system:?}");
+        }
+    }
+
+    #[test]
+    fn what_has_the_magic_of_ext4_is_told_by_its_mount() {
+        let is = |line: &str| is_ext4s(&[parse(line.as_bytes()).unwrap()], (7, 0));
+        assert!(is("36 35 7:0 / /mnt rw - ext4 /dev/loop0 rw"));
+        assert!(is("36 35 7:0 /a /mnt rw - ext3 /dev/loop0 rw"));
+        assert!(!is("36 35 7:0 / /mnt rw - ext2 /dev/loop0 rw"));
+        assert!(!is("36 35 7:1 / /mnt rw - ext4 /dev/loop1 rw"));
+    }
 }

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 /// One line of a mountinfo file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MountEntry {
+    /// Major and minor number of the file system's device.
+    pub device: (u32, u32),
     /// The directory of the file system that is the mount's root.
     pub root: PathBuf,
     pub mount_point: PathBuf,
@@ -46,17 +48,24 @@ pub fn mounts_of(pid: u32) -> io::Result<Vec<MountEntry>> {
 /// Reads one line; `None` for one that is none.
 pub fn parse(line: &[u8]) -> Option<MountEntry> {
     let mut fields = line.split(|byte| *byte == b' ');
-    let root = fields.nth(3)?;
+    let device = device_of(fields.nth(2)?)?;
+    let root = fields.next()?;
     let mount_point = fields.next()?;
     let mut after_separator = fields.skip_while(|field| field != b"-").skip(1);
     let kind = after_separator.next()?;
     let options = after_separator.nth(1)?;
     Some(MountEntry {
+        device,
         root: unescape(root).into(),
         mount_point: unescape(mount_point).into(),
         kind: String::from_utf8_lossy(kind).into_owned(),
         options: options.split(|byte| *byte == b',').map(unescape).collect(),
     })
+}
+
+fn device_of(numbers: &[u8]) -> Option<(u32, u32)> {
+    let (major, minor) = std::str::from_utf8(numbers).ok()?.split_once(':')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
 /// Undoes the octal escapes (`\040`) of blanks, backslashes and the like.
@@ -88,6 +97,7 @@ mod tests {
     fn a_line_with_optional_fields_and_escapes_is_read() {
         let line = b"36 35 98:0 / /mnt\\0402 rw,noatime master:1 shared:2 - overlay overlay rw,upperdir=/a\\134b/fs,redirect_dir=on";
         let mount = parse(line).unwrap();
+        assert_eq!(mount.device, (98, 0));
         assert_eq!(mount.mount_point, PathBuf::from("/mnt 2"));
         assert_eq!(mount.kind, "overlay");
         assert_eq!(mount.option("upperdir"), Some(PathBuf::from("/a\\b/fs")));
@@ -98,5 +108,6 @@ mod tests {
     fn nonsense_is_no_mount() {
         assert_eq!(parse(b""), None);
         assert_eq!(parse(b"36 35 98:0 / /mnt rw"), None);
+        assert_eq!(parse(b"36 35 98 / /mnt rw - ext4 /dev/sda rw"), None);
     }
 }
