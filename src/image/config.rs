@@ -9,6 +9,7 @@ use prost_types::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{Parts, changes};
+use crate::plan::base::platform::host_architecture;
 
 /// What is taken over from the base image; the rest describes how that one was built.
 const KEPT: [&str; 6] = [
@@ -56,15 +57,6 @@ pub fn make(parts: &Parts) -> Value {
     config.insert("history".into(), appended(base.get("history"), step));
     apply_changes(parts, &mut config);
     Value::Object(config)
-}
-
-/// In Go's words, as the specification has it.
-fn host_architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    }
 }
 
 fn history_step(parts: &Parts, created: &str, author: &str) -> Value {

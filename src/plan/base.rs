@@ -6,6 +6,7 @@
 //! the one that is most like what the container was started with.
 
 mod likeness;
+pub mod platform;
 pub mod search;
 
 use anyhow::{Result, bail};
@@ -29,6 +30,8 @@ pub struct BaseImage {
     pub layers: Vec<Descriptor>,
     /// The name that leads to all of it.
     name: Option<String>,
+    /// Whether something was put on top of it, whose configuration this was.
+    is_cut: bool,
     /// How many of the layers the content store lacks.
     missing: usize,
 }
@@ -50,11 +53,13 @@ impl BaseImage {
         if found.is_empty() {
             found = search.whole(search.conceivable()?)?;
         }
+        let host = || format!("linux/{}", platform::host_architecture());
         let platform = subject.labels.get(PLATFORM_LABEL);
+        let platform = platform.map_or_else(host, String::clone);
         let best = found.into_iter().min_by_key(|base| {
-            let fits = platform.is_none_or(|platform| base.is_for(platform));
+            let fits = platform::is_for(&base.config, &platform);
             let distance = likeness::distance(&base.config, &subject.spec);
-            (!fits, distance, base.missing)
+            (!fits, distance, base.is_cut, base.missing)
         });
         match best {
             Some(best) => Ok(best),
@@ -94,13 +99,5 @@ impl BaseImage {
             self.missing,
             self.layers.len()
         ))
-    }
-
-    /// Whether it was made for `platform`, which is `OS/ARCHITECTURE[/VARIANT]`.
-    fn is_for(&self, platform: &str) -> bool {
-        let mut parts = platform.split('/');
-        ["os", "architecture"]
-            .into_iter()
-            .all(|name| self.config.get(name).and_then(Value::as_str) == parts.next())
     }
 }

@@ -9,7 +9,7 @@ use crate::plan::document::{variables, words};
 const MISSING: usize = 4;
 
 /// How far the configuration (OCI image specification, `config.md`) is from the process of `spec` (OCI runtime
-/// specification, `config.md`): variables, command line, working directory. Who starts a container may say other ones.
+/// specification, `config.md`): variables, command line, working directory, user. Who starts a container may say other ones.
 pub fn distance(config: &Value, spec: &Value) -> usize {
     let moved = directory(config, "/config/WorkingDir") != directory(spec, "/process/cwd");
     of_variables(
@@ -17,6 +17,7 @@ pub fn distance(config: &Value, spec: &Value) -> usize {
         &variables(spec, "/process/env"),
     ) + of_command_lines(config, spec)
         + usize::from(moved)
+        + usize::from(!may_be_user(config, spec))
 }
 
 fn of_variables(ours: &Environment, started: &Environment) -> usize {
@@ -35,6 +36,20 @@ fn of_command_lines(config: &Value, spec: &Value) -> usize {
         Some(arguments) if arguments == words(config, "/config/Cmd") => 0,
         Some(_) if !entry_point.is_empty() => 1,
         _ => 2,
+    }
+}
+
+/// Of a name, no more is known than that it is not root's.
+fn may_be_user(config: &Value, spec: &Value) -> bool {
+    let said = config.pointer("/config/User").and_then(Value::as_str);
+    let name = said.unwrap_or_default().split(':').next();
+    let name = name.filter(|name| !name.is_empty() && *name != "root");
+    let started = spec.pointer("/process/user/uid").and_then(Value::as_u64);
+    let started = started.unwrap_or(0);
+    match name.map(str::parse::<u64>) {
+        None => started == 0,
+        Some(Ok(number)) => started == number,
+        Some(Err(_)) => started != 0,
     }
 }
 
@@ -74,6 +89,29 @@ mod tests {
             assert!(distance(&mine, &spec) < distance(&base, &spec), "{spec}");
         }
         assert_eq!(distance(&json!({}), &json!({})), 0);
+    }
+
+    #[test]
+    fn users_are_compared_as_far_as_they_are_known() {
+        let distance = |name: &str, uid: u64| {
+            distance(
+                &json!({"config": {"User": name}}),
+                &json!({"process": {"user": {"uid": uid, "gid": 7}}}),
+            )
+        };
+        for (name, uid) in [
+            ("", 0),
+            ("root", 0),
+            ("0:7", 0),
+            ("1000:7", 1000),
+            ("app", 5),
+        ] {
+            assert_eq!(distance(name, uid), 0, "{name} {uid}");
+        }
+        for (name, uid) in [("", 5), ("root", 5), ("1000", 0), ("1000", 5), ("app:7", 0)] {
+            assert_eq!(distance(name, uid), 1, "{name} {uid}");
+        }
+        assert_eq!(super::distance(&json!({}), &json!({})), 0);
     }
 
     #[test]

@@ -129,6 +129,7 @@ impl Search<'_> {
             config,
             manifest_digest: digest,
             name: None,
+            is_cut: !is_whole,
             missing: self.missing(&layers)?,
             layers,
         }))
