@@ -8,6 +8,7 @@
 mod likeness;
 pub mod platform;
 pub mod search;
+mod spelling;
 
 use anyhow::{Result, bail};
 use oci_spec::image::Descriptor;
@@ -24,7 +25,7 @@ const PLATFORM_LABEL: &str = "nerdctl/platform";
 
 /// The image below the container's own changes.
 pub struct BaseImage {
-    /// As stored, where all of that image is the base: nothing of it is lost that we do not know.
+    /// As stored but for the case of its names, where all of that image is the base: nothing of it is lost that we do not know.
     pub config: Value,
     pub manifest_digest: String,
     pub layers: Vec<Descriptor>,

@@ -9,7 +9,7 @@ use containerd_client::services::v1::Info;
 use oci_spec::image::{Descriptor, ImageManifest};
 use serde_json::Value;
 
-use super::BaseImage;
+use super::{BaseImage, spelling};
 use crate::containerd::{Containerd, labels};
 use crate::digest::chain_id;
 use crate::plan::document::words;
@@ -111,6 +111,7 @@ impl Search<'_> {
         let Some(mut config) = self.document(manifest.config().digest().as_ref())? else {
             return Ok(None);
         };
+        spelling::correct(&mut config);
         let mut layers = manifest.layers().clone();
         let diff_ids = diff_ids(&config);
         let Some(depth) = depth_of(self.parent, &diff_ids) else {

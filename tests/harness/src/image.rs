@@ -28,6 +28,7 @@ pub struct Image {
     command: Option<Vec<String>>,
     label: Option<String>,
     architecture: Option<String>,
+    edit: Option<fn(&mut Value)>,
 }
 
 impl Image {
@@ -52,6 +53,12 @@ impl Image {
     /// The same image for another architecture, as far as it says.
     pub fn architecture(mut self, name: &str) -> Self {
         self.architecture = Some(name.to_owned());
+        self
+    }
+
+    /// The same image with its config changed so.
+    pub fn configured(mut self, edit: fn(&mut Value)) -> Self {
+        self.edit = Some(edit);
         self
     }
 
@@ -93,7 +100,7 @@ impl Image {
             .iter()
             .map(|_| json!({"created_by": "a test"}))
             .collect();
-        json!({
+        let mut config = json!({
             "created": "2020-01-02T03:04:05Z",
             "author": "the tests",
             "architecture": self.architecture.as_deref().unwrap_or(architecture()),
@@ -106,7 +113,11 @@ impl Image {
             },
             "rootfs": {"type": "layers", "diff_ids": diff_ids},
             "history": history,
-        })
+        });
+        if let Some(edit) = self.edit {
+            edit(&mut config);
+        }
+        config
     }
 }
 

@@ -99,3 +99,49 @@ fn an_image_of_one_format_is_the_base_of_one_of_the_other() -> Result {
     }
     Ok(())
 }
+
+/// An image that has been through other tools than docker's: Go takes a name in any case.
+#[test]
+fn names_in_another_case_are_replaced_by_changes() -> Result {
+    let daemon = Daemon::start()?;
+    let image = mine("mine").configured(|config| {
+        config["config"] = json!({
+            "env": ["PATH=/bin", "GREETING=hello"],
+            "cmd": ["sleep", "1000"],
+            "workingdir": "/srv",
+        });
+    });
+    image.import(&daemon, MINE)?;
+    let container = changed(&daemon)?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    let flags = ["-c", "CMD [\"pwd\"]", "-c", "ENV SAID=$GREETING"];
+    freezeframe.commit(&container, IMAGE, &flags)?.succeeded()?;
+    let expected = json!({
+        "Cmd": ["pwd"],
+        "Env": ["PATH=/bin", "GREETING=hello", "SAID=hello"],
+        "WorkingDir": "/srv",
+    });
+    assert_eq!(daemon.ctr().config(IMAGE)?["config"], expected);
+    let nerdctl = daemon.nerdctl()?;
+    let run = ["run", "--rm", "--net", "none", IMAGE];
+    assert_eq!(harness::printed(|| nerdctl.outcome(&run))?, "/srv");
+    Ok(())
+}
+
+#[test]
+fn a_history_of_more_steps_than_layers_is_kept() -> Result {
+    let daemon = Daemon::start()?;
+    let image = mine("mine").configured(|config| {
+        config["history"] = (0..5)
+            .map(|step| json!({"comment": step.to_string()}))
+            .collect();
+    });
+    image.import(&daemon, MINE)?;
+    let base = daemon.ctr().config(MINE)?["history"].take();
+    let container = changed(&daemon)?;
+    commit_quietly(&container)?;
+    let history = daemon.ctr().config(IMAGE)?["history"].take();
+    let steps = history.as_array().map(|steps| (steps.len(), &steps[..5]));
+    assert_eq!(steps, base.as_array().map(|base| (6, &base[..])));
+    Ok(())
+}
