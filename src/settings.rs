@@ -81,16 +81,9 @@ pub fn is_rootless() -> bool {
 }
 
 /// nerdctl.toml, the environment or a global flag says what cannot be.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 pub struct Misconfigured(String);
-
-impl std::fmt::Display for Misconfigured {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Misconfigured {}
 
 /// The daemon to talk to.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -317,16 +317,9 @@ fn changes_little(scan: &Scan, now: Moment) -> bool {
 }
 
 /// The freeze has lasted as long as it may.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("the freeze has lasted too long")]
 struct TooLong;
-
-impl std::fmt::Display for TooLong {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("the freeze has lasted too long")
-    }
-}
-
-impl std::error::Error for TooLong {}
 
 fn read_frozen(clone: &mut Clone, frozen: &Frozen) -> Result<Delta> {
     let deadline = frozen.deadline();

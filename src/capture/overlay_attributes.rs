@@ -1,7 +1,6 @@
 //! What overlayfs notes in extended attributes (kernel: filesystems/overlayfs.rst), and which of those an upper directory
 //! alone does not tell all of.
 
-use std::fmt;
 use std::io;
 use std::os::fd::BorrowedFd;
 
@@ -24,20 +23,9 @@ pub fn is_opaque(attributes: &Attributes) -> io::Result<bool> {
 }
 
 /// The upper directory does not hold all of an entry: what it lacks is in the merged view, which the differ reads.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("overlayfs keeps part of it in a lower layer ({0})")]
 pub struct MergedOnly(&'static str);
-
-impl fmt::Display for MergedOnly {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "overlayfs keeps part of it in a lower layer ({})",
-            self.0
-        )
-    }
-}
-
-impl std::error::Error for MergedOnly {}
 
 /// The attributes of an entry that is all there.
 pub fn own_attributes(file: BorrowedFd<'_>) -> Result<Attributes<'_>> {

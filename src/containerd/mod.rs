@@ -261,7 +261,8 @@ fn check_access(address: &Path) -> Result<(), Unreachable> {
 }
 
 /// There is no daemon at the address.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 pub struct Unreachable(String);
 
 impl Unreachable {
@@ -273,19 +274,13 @@ impl Unreachable {
     }
 }
 
-impl std::fmt::Display for Unreachable {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Unreachable {}
-
 /// Why a call did not succeed.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum CallError {
+    #[error("containerd: {}", said_by(.0))]
     Daemon(Status),
-    Stopped(signals::Stopped),
+    #[error("{0}")]
+    Stopped(#[source] signals::Stopped),
 }
 
 impl CallError {
@@ -293,31 +288,21 @@ impl CallError {
         matches!(self, Self::Daemon(status) if status.code() == code)
     }
 
-    /// Whether the connection broke, or cannot be made: such a status has a source, what containerd says has none.
     fn is_lost(&self) -> bool {
-        matches!(self, Self::Daemon(status) if std::error::Error::source(status).is_some())
+        matches!(self, Self::Daemon(status) if is_lost(status))
     }
 }
 
-impl std::fmt::Display for CallError {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Daemon(_) if self.is_lost() => formatter.write_str(
-                "containerd: the connection is lost: it has ended, or was restarted; try again when it runs",
-            ),
-            Self::Daemon(status) => write!(formatter, "containerd: {}", status.message()),
-            Self::Stopped(stopped) => stopped.fmt(formatter),
-        }
-    }
+/// Whether the connection broke, or cannot be made: such a status has a source, what containerd says has none.
+fn is_lost(status: &Status) -> bool {
+    std::error::Error::source(status).is_some()
 }
 
-impl std::error::Error for CallError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Daemon(_) => None,
-            Self::Stopped(stopped) => Some(stopped),
-        }
+fn said_by(status: &Status) -> &str {
+    if is_lost(status) {
+        return "the connection is lost: it has ended, or was restarted; try again when it runs";
     }
+    status.message()
 }
 
 impl From<Status> for CallError {

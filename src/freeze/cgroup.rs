@@ -5,7 +5,6 @@
 
 mod location;
 
-use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -57,26 +56,17 @@ pub struct Cgroup {
 }
 
 /// A process did not freeze: it is in a call that nothing interrupts, for as long as that lasts.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the processes of cgroup {} did not freeze within {bound:?}: one is stuck in the kernel; try again, or use --pause=false",
+    cgroup.display()
+)]
 pub struct Stuck {
     cgroup: PathBuf,
     bound: Duration,
     /// For so long the others may have been frozen.
     pub waited: Duration,
 }
-
-impl fmt::Display for Stuck {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "the processes of cgroup {} did not freeze within {:?}: one is stuck in the kernel; try again, or use --pause=false",
-            self.cgroup.display(),
-            self.bound
-        )
-    }
-}
-
-impl std::error::Error for Stuck {}
 
 impl Cgroup {
     /// The cgroup of the container whose first process is `pid`: the ancestor of that process's cgroup that the

@@ -32,20 +32,9 @@ const HOST_KERNEL_RUNTIMES: [&str; 3] = [
     "io.containerd.runtime.v1.linux",
 ];
 
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("container {0} was removed while it was being committed")]
 struct Removed(String);
-
-impl std::fmt::Display for Removed {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            formatter,
-            "container {} was removed while it was being committed",
-            self.0
-        )
-    }
-}
-
-impl std::error::Error for Removed {}
 
 /// The container to commit, as containerd knows it.
 pub struct Subject {

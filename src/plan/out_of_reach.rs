@@ -1,12 +1,12 @@
 //! Files that a direct commit writes and that cannot be written to from here, which only trying tells: such a commit is the
 //! real nerdctl's, whose daemon writes them.
 
-use std::fmt;
 use std::path::Path;
 
 use nix::unistd::{AccessFlags, eaccess};
 
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 pub struct OutOfReach(String);
 
 impl OutOfReach {
@@ -26,11 +26,3 @@ impl OutOfReach {
         })
     }
 }
-
-impl fmt::Display for OutOfReach {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for OutOfReach {}

@@ -40,34 +40,16 @@ pub fn container_id(
 }
 
 /// The real nerdctl could not look for the container; whatever the reason, it says that best itself.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("`nerdctl container inspect` fails: {said}")]
 pub struct InspectFailed {
     said: String,
 }
 
-impl std::fmt::Display for InspectFailed {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            formatter,
-            "`nerdctl container inspect` fails: {}",
-            self.said
-        )
-    }
-}
-
-impl std::error::Error for InspectFailed {}
-
 /// containerd does not know it, in our namespace.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("no such container {0}")]
 pub struct NoSuchContainer(pub String);
-
-impl std::fmt::Display for NoSuchContainer {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "no such container {}", self.0)
-    }
-}
-
-impl std::error::Error for NoSuchContainer {}
 
 fn inspect(
     containerd: &Containerd,

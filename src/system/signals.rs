@@ -26,19 +26,11 @@ const STOPPING: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU
 const SAME_WISH: Duration = Duration::from_secs(1);
 
 /// A signal asked us to stop.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("stopped by {}", Signal::try_from(*signal).map_or("a signal", Signal::as_str))]
 pub struct Stopped {
     signal: i32,
 }
-
-impl std::fmt::Display for Stopped {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let name = Signal::try_from(self.signal).map_or("a signal", Signal::as_str);
-        write!(formatter, "stopped by {name}")
-    }
-}
-
-impl std::error::Error for Stopped {}
 
 /// Fails once a signal has asked us to stop.
 ///
