@@ -195,10 +195,9 @@ impl Archive<'_> {
     /// The header; what content it tells of is to follow.
     fn append_entry(&mut self, entry: Entry) -> Result<()> {
         let (header, records) = entry.encode();
-        let records = records
-            .iter()
-            .map(|(name, value)| (*name, value.as_slice()));
-        self.builder.append_pax_extensions(records)?;
+        if let Some((header, records)) = records {
+            self.builder.append(&header, records.bytes())?;
+        }
         self.builder.append(&header, io::empty())?;
         self.entries += 1;
         Ok(())

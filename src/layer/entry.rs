@@ -6,11 +6,13 @@ use std::ops::Range;
 use rustix::fs::FileType;
 use tar::{EntryType, Header};
 
+use super::records::Records;
 use crate::capture::scan::Node;
 
 /// The ustar header's fields: names, and numbers of seven and of eleven octal digits.
-const NAME_FIELD: Range<usize> = 0..100;
+pub const NAME_FIELD: Range<usize> = 0..100;
 const LINK_FIELD: Range<usize> = 157..257;
+const PREFIX_FIELD: Range<usize> = 345..500;
 const MOST_IN_SEVEN_DIGITS: u64 = 0o777_7777;
 const MOST_IN_ELEVEN_DIGITS: u64 = 0o777_7777_7777;
 const CAPABILITY_RECORD: &str = "SCHILY.xattr.security.capability";
@@ -26,7 +28,7 @@ pub struct Entry {
     pub size: u64,
     modified: u64,
     node: (u32, u32),
-    records: Vec<(&'static str, Vec<u8>)>,
+    records: Records,
 }
 
 impl Entry {
@@ -67,7 +69,7 @@ impl Entry {
             size: 0,
             modified: 0,
             node: (0, 0),
-            records: Vec::new(),
+            records: Records::default(),
         }
     }
 
@@ -77,18 +79,19 @@ impl Entry {
 
     /// The only extended attribute that a layer keeps.
     pub fn set_capability(&mut self, capability: Option<Vec<u8>>) {
-        let record = capability.map(|value| (CAPABILITY_RECORD, value));
-        self.records.extend(record);
+        if let Some(value) = capability {
+            self.records.add(CAPABILITY_RECORD, &value);
+        }
     }
 
-    /// The header, and the records for what does not fit it.
-    pub fn encode(mut self) -> (Header, Vec<(&'static str, Vec<u8>)>) {
+    /// The header, and the records for what does not fit it, with theirs.
+    pub fn encode(mut self) -> (Header, Option<(Header, Records)>) {
         let mut header = Header::new_ustar();
         header.set_entry_type(self.kind);
         header.set_mode(self.mode);
         let (path, link) = (take(&mut self.path), take(&mut self.link));
-        self.put_text(&mut header, "path", path, NAME_FIELD);
-        self.put_text(&mut header, "linkpath", link, LINK_FIELD);
+        self.put_path(&mut header, &path);
+        self.put_text(&mut header, "linkpath", &link, LINK_FIELD);
         header.set_uid(self.fitting("uid", self.owner.into(), MOST_IN_SEVEN_DIGITS));
         header.set_gid(self.fitting("gid", self.group.into(), MOST_IN_SEVEN_DIGITS));
         // Readers may look at the header alone, so it has a large size as well, in a binary form.
@@ -101,23 +104,42 @@ impl Entry {
             let _ = header.set_device_minor(self.node.1);
         }
         header.set_cksum();
-        (header, self.records)
+        let records = self.records;
+        let records = (!records.is_empty()).then(|| (records.header(&path), records));
+        (header, records)
+    }
+
+    /// In two fields where it is too long for one, so that readers of ustar alone find it.
+    fn put_path(&mut self, header: &mut Header, path: &[u8]) {
+        match split(path) {
+            Some((prefix, name)) => {
+                put(header, PREFIX_FIELD, prefix);
+                put(header, NAME_FIELD, name);
+            }
+            None => self.put_text(header, "path", path, NAME_FIELD),
+        }
     }
 
     fn put_text(
         &mut self,
         header: &mut Header,
         record: &'static str,
-        text: Vec<u8>,
+        text: &[u8],
         field: Range<usize>,
     ) {
-        let length = text.len().min(field.len());
-        let target = &mut header.as_mut_bytes()[field.start..field.start + length];
-        target.copy_from_slice(&text[..length]);
+        let mut shown = text;
+        if text.len() > field.len() {
+            shown = &text[..field.len()];
+            // Some readers take a file with a slash at the end of the field for a directory (Go's archive/tar).
+            while let Some(shorter) = shown.strip_suffix(b"/") {
+                shown = shorter;
+            }
+        }
+        put(header, field, shown);
         // A record is UTF-8: of what is none, the field alone tells readers what it is, as long as it fits.
-        let is_foreign = !text.is_ascii() && std::str::from_utf8(&text).is_ok();
-        if length < text.len() || is_foreign {
-            self.records.push((record, text));
+        let is_foreign = !text.is_ascii() && std::str::from_utf8(text).is_ok();
+        if shown.len() < text.len() || is_foreign {
+            self.records.add(record, text);
         }
     }
 
@@ -126,17 +148,36 @@ impl Entry {
         if value <= most {
             return value;
         }
-        self.records.push((record, value.to_string().into_bytes()));
+        self.records.add(record, value.to_string().as_bytes());
         0
     }
+}
+
+/// Where a slash divides a path so that the parts fit the fields for both; as late as possible, as Go does.
+fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
+    if path.len() <= NAME_FIELD.len() || !path.is_ascii() {
+        return None;
+    }
+    let most = path.len().saturating_sub(1).min(PREFIX_FIELD.len() + 1);
+    let slash = path[..most].iter().rposition(|byte| *byte == b'/')?;
+    let (prefix, name) = (&path[..slash], &path[slash + 1..]);
+    (!prefix.is_empty() && name.len() <= NAME_FIELD.len()).then_some((prefix, name))
+}
+
+/// Text that is no longer than its field.
+fn put(header: &mut Header, field: Range<usize>, text: &[u8]) {
+    header.as_mut_bytes()[field][..text.len()].copy_from_slice(text);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn records(entry: Entry) -> Vec<(&'static str, Vec<u8>)> {
-        entry.encode().1
+    fn records(entry: Entry) -> String {
+        let records = entry.encode().1;
+        records.map_or(String::new(), |(_, records)| {
+            String::from_utf8_lossy(records.bytes()).into_owned()
+        })
     }
 
     #[test]
@@ -145,18 +186,16 @@ mod tests {
         (entry.owner, entry.group) = (1 << 21, u32::MAX - 1);
         (entry.size, entry.modified) = (1 << 33, 1 << 33);
         let (header, records) = entry.encode();
-        let expected: [(&str, &[u8]); 5] = [
-            ("path", &[b'x'; 101]),
-            ("uid", b"2097152"),
-            ("gid", b"4294967294"),
-            ("size", b"8589934592"),
-            ("mtime", b"8589934592"),
+        let expected = [
+            &format!("111 path={}", "x".repeat(101)),
+            "15 uid=2097152",
+            "18 gid=4294967294",
+            "19 size=8589934592",
+            "20 mtime=8589934592",
         ];
-        let records: Vec<_> = records
-            .iter()
-            .map(|(name, value)| (*name, value.as_slice()))
-            .collect();
-        assert_eq!(records, expected);
+        let (_, records) = records.unwrap();
+        let records = str::from_utf8(records.bytes()).unwrap();
+        assert_eq!(records.lines().collect::<Vec<_>>(), expected);
         assert_eq!(header.size().unwrap(), 1 << 33);
     }
 
@@ -167,7 +206,7 @@ mod tests {
         (entry.size, entry.modified) = ((1 << 33) - 1, (1 << 33) - 1);
         entry.node = (4095, 1_048_575);
         let (header, records) = entry.encode();
-        assert!(records.is_empty());
+        assert!(records.is_none());
         assert_eq!(header.device_major().unwrap(), Some(4095));
         assert_eq!(header.device_minor().unwrap(), Some(1_048_575));
         assert_eq!(header.mtime().unwrap(), (1 << 33) - 1);
@@ -177,7 +216,44 @@ mod tests {
     fn only_text_is_put_into_a_record() {
         let entry = |path: &[u8]| Entry::blank(path.to_vec(), EntryType::Regular);
         assert!(records(entry(b"caf\xe9")).is_empty());
-        assert_eq!(records(entry("caf\u{e9}".as_bytes())).len(), 1);
-        assert_eq!(records(entry(&[0xe9; 101])).len(), 1);
+        assert_eq!(
+            records(entry("caf\u{e9}".as_bytes())),
+            "14 path=caf\u{e9}\n"
+        );
+        assert!(records(entry(&[0xe9; 101])).starts_with("111 path="));
+    }
+
+    fn header(path: &str) -> Header {
+        Entry::blank(path.into(), EntryType::Regular).encode().0
+    }
+
+    #[test]
+    fn a_path_that_fits_two_fields_needs_no_record() {
+        let [folder, name] = ["f".repeat(155), "n".repeat(100)];
+        for path in [
+            format!("{folder}/{name}"),
+            format!("a/{name}"),
+            format!("{folder}/a/"),
+        ] {
+            assert_eq!(*header(&path).path_bytes(), *path.as_bytes());
+            let entry = Entry::blank(path.into(), EntryType::Regular);
+            assert_eq!(records(entry), "");
+        }
+        for path in [
+            format!("{folder}f/{name}"),
+            format!("{folder}/{name}n"),
+            format!("/{name}"),
+            format!("caf\u{e9}/{name}"),
+        ] {
+            let entry = Entry::blank(path.clone().into(), EntryType::Regular);
+            assert!(records(entry).contains(&format!(" path={path}\n")));
+        }
+    }
+
+    #[test]
+    fn a_path_that_is_cut_does_not_look_like_a_directorys() {
+        let path = format!("{}//{}", "x".repeat(98), "y".repeat(101));
+        let name = header(&path).as_bytes()[NAME_FIELD].to_vec();
+        assert_eq!(name, [&[b'x'; 98][..], &[0; 2]].concat());
     }
 }

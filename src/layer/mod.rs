@@ -10,6 +10,7 @@ mod entry;
 mod gzip;
 mod in_order;
 mod pipeline;
+mod records;
 mod write_back;
 mod zstd;
 

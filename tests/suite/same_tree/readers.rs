@@ -141,6 +141,26 @@ fn python_reads_the_layer() -> Result {
     Ok(())
 }
 
+/// What it knows of PAX is how to pass over it.
+#[test]
+fn busybox_gets_to_the_end_of_the_layer() -> Result {
+    let daemon = Daemon::start()?;
+    let container = ground::container(&daemon)?;
+    let (folder, name) = ("f".repeat(120), "n".repeat(200));
+    container.shell(&format!(
+        "cd /tree; mkdir -p {folder}; touch {folder}/short {folder}/{name} caf\u{e9} capable; chown 3000000 pair-one; touch zz"
+    ))?;
+    let committed = Committed::of(&container, &[])?;
+    let mut command = Command::new("busybox");
+    let listed = silent(command.args(["tar", "-tzf"]).arg(&committed.layer))?;
+    let listed = listed.text();
+    let names: Vec<&str> = listed.lines().collect();
+    assert_eq!(committed.commit.report["entries"], names.len());
+    assert!(names.contains(&format!("tree/{folder}/short").as_str()));
+    assert_eq!(names.last(), Some(&"tree/zz"));
+    Ok(())
+}
+
 #[test]
 fn umoci_unpacks_the_image_as_containerd_does() -> Result {
     let daemon = Daemon::start()?;
