@@ -129,6 +129,16 @@ pub fn make_node(parent: BorrowedFd<'_>, name: &OsStr, mode: u32, node: (u32, u3
     Ok(mknodat(parent, name, kind, Mode::empty(), device)?)
 }
 
+/// overlayfs's, which is owned by root and has no mode.
+pub fn make_whiteout(parent: BorrowedFd<'_>, name: &OsStr) -> Result<()> {
+    make_node(
+        parent,
+        name,
+        FileType::CharacterDevice.as_raw_mode(),
+        (0, 0),
+    )
+}
+
 /// For what cannot be opened. The mode of a symbolic link cannot be set.
 pub fn set_attributes_at(
     parent: BorrowedFd<'_>,

@@ -1,7 +1,7 @@
 //! The layers below a clone, merged as overlayfs merges them (kernel: filesystems/overlayfs.rst), but for redirections,
 //! of which layers made from archives have none.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
@@ -93,15 +93,17 @@ impl Merged {
         Ok(found)
     }
 
-    /// Whether it shows a name that `known` has not.
-    pub fn shows_more_than(&self, known: &HashSet<&[u8]>) -> io::Result<bool> {
-        let mut more = false;
+    /// The names that it shows but for those `known`.
+    pub fn names_beside(&self, known: &HashSet<&[u8]>) -> io::Result<BTreeSet<Box<[u8]>>> {
+        let mut names = BTreeSet::new();
         for (_, directory) in &self.directories {
             tree::for_each_name(directory.as_fd(), |name| {
-                more = more || (!known.contains(name) && self.look(name)?.is_some());
+                if !known.contains(name) && !names.contains(name) && self.look(name)?.is_some() {
+                    names.insert(name.into());
+                }
                 Ok(())
             })?;
         }
-        Ok(more)
+        Ok(names)
     }
 }

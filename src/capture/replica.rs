@@ -114,7 +114,7 @@ impl Replica {
                 symlinkat(OsStr::from_bytes(target), parent, name)?;
                 create::set_attributes_at(parent, name, signature, capability.as_deref())?;
             }
-            Material::Whiteout => create::make_node(parent, name, nix::libc::S_IFCHR, (0, 0))?,
+            Material::Whiteout => create::make_whiteout(parent, name)?,
             Material::Special { capability } => {
                 create::make_node(parent, name, signature.mode(), signature.node())?;
                 create::set_attributes_at(parent, name, signature, capability.as_deref())?;

@@ -1,12 +1,15 @@
-//! What did not change is left out of the clone, as containerd's differ leaves it out of a layer.
+//! The clone says what changed and no more, in the words of containerd's differ.
 //!
 //! An upper directory holds more than changes: files that were opened for writing and left as they were, directories in
 //! which a file came and went, whiteouts of what no layer has. The differ compares the merged tree with the layers below
 //! (continuity, fs/path.go): owner, mode, device number and capability, and of all but directories size, time and
 //! content. What is the same there keeps the time and the hard links that it has below. A layer with it would be as right,
 //! but the tree would not be the same.
+//!
+//! An opaque directory becomes one that has a whiteout for each name that it hides, as layers should have them (OCI image
+//! specification, layer.md, "Opaque Whiteout"): some readers know no others, and would bring back what was deleted.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -16,19 +19,19 @@ use std::os::unix::ffi::OsStrExt;
 use anyhow::{Context, Result};
 use rustix::fs::{AtFlags, readlinkat, unlinkat};
 
-use super::create::set_time;
+use super::create::{make_whiteout, set_time};
 use super::lower::{Below, Layers, Lower};
-use super::overlay_attributes::{CAPABILITY_ATTRIBUTE, is_opaque};
+use super::overlay_attributes::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE, is_opaque};
 use super::scan::{Node, ROOT, Scan};
 use super::signature::{Kind, Signature};
-use crate::system::attributes::Attributes;
+use crate::system::attributes::{self, Attributes};
 use crate::system::signals;
 use crate::system::text::printable;
 use crate::system::tree::{self, Tree};
 
 const BUFFER: usize = 1 << 20;
 
-/// Leaves out of `clone`, which is complete, what `lower` has just so.
+/// Leaves out of `clone`, which is complete, what `lower` has just so, and names what it hides.
 pub fn leave_out(clone: &Tree, lower: &Lower) -> Result<()> {
     let scan = Scan::of(clone, &|| Ok(signals::check()?))?;
     let mut comparison = Comparison::new(clone, &scan, lower);
@@ -56,6 +59,9 @@ struct Comparison<'a> {
     seconds: Vec<i64>,
     /// Of every directory that the layers have as well, whether it hides what they have in it.
     hides: Vec<bool>,
+    /// Those that have the mark for that, and what of the layers is hidden by directories.
+    opaque: Vec<usize>,
+    hidden: Vec<(usize, BTreeSet<Box<[u8]>>)>,
 }
 
 impl<'a> Comparison<'a> {
@@ -71,6 +77,8 @@ impl<'a> Comparison<'a> {
             layers,
             seconds: vec![0; count],
             hides: vec![false; count],
+            opaque: Vec::new(),
+            hidden: Vec::new(),
         }
     }
 
@@ -104,10 +112,15 @@ impl<'a> Comparison<'a> {
             }
         }
         let is_opaque = is_opaque(&Attributes::of(directory.as_fd())?)?;
+        self.opaque.extend(is_opaque.then_some(index));
         self.hides[index] = self.hides[self.scan.parent(index)] || is_opaque;
         if self.hides[index] {
             let names = children.iter().map(|child| self.scan.name(*child));
-            self.unchanged[index] &= !merged.shows_more_than(&names.collect())?;
+            let hidden = merged.names_beside(&names.collect())?;
+            if !hidden.is_empty() {
+                self.unchanged[index] = false;
+                self.hidden.push((index, hidden));
+            }
         }
         Ok(())
     }
@@ -131,23 +144,12 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Whether the clone is the same without an entry: a whiteout is needless in a directory that hides all that is
-    /// below, and what did not change is where that shows.
-    fn is_needless(&self, index: usize) -> bool {
-        let is_hidden = self.hides[self.scan.parent(index)];
-        let is_whiteout = self.scan.node(index).kind() == Kind::Whiteout;
-        if is_hidden {
-            is_whiteout
-        } else {
-            self.unchanged[index]
-        }
-    }
-
-    /// Removes what is needless. An unchanged directory that has to stay gets the time that it has below.
-    fn carry_out(&self) -> io::Result<()> {
+    /// Removes what did not change, and puts whiteouts in the place of marks. An unchanged directory that has to stay gets the
+    /// time that it has below.
+    fn carry_out(&self) -> Result<()> {
         let mut gone = vec![false; self.unchanged.len()];
         for index in self.scan.entries() {
-            gone[index] = gone[self.scan.parent(index)] || self.is_needless(index);
+            gone[index] = gone[self.scan.parent(index)] || self.unchanged[index];
         }
         let mut times = HashMap::new();
         for index in self.scan.entries().rev() {
@@ -160,10 +162,28 @@ impl<'a> Comparison<'a> {
                 times.insert(index, self.seconds[index]);
             }
         }
-        times.retain(|index, _| !gone[*index] && *index != ROOT);
+        for (index, names) in &self.hidden {
+            self.make_whiteouts(*index, names)?;
+            times.entry(*index).or_insert(self.time_of(*index));
+        }
+        let is_left = |index: &usize| !gone[*index];
+        for index in self.opaque.iter().copied().filter(is_left) {
+            let directory = self.clone.directory(&self.scan.path(index))?;
+            attributes::remove(directory.as_fd(), OPAQUE_ATTRIBUTE)?;
+        }
+        times.retain(|index, _| is_left(index) && *index != ROOT);
         for (index, seconds) in times {
             let directory = self.clone.directory(&self.scan.path(index))?;
             set_time(&directory, seconds)?;
+        }
+        Ok(())
+    }
+
+    fn make_whiteouts(&self, directory: usize, names: &BTreeSet<Box<[u8]>>) -> Result<()> {
+        let directory = self.clone.directory(&self.scan.path(directory))?;
+        for name in names {
+            signals::check()?;
+            make_whiteout(directory.as_fd(), OsStr::from_bytes(name))?;
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ use tar::{Builder, EntryType};
 use super::entry::Entry;
 use crate::capture::directory::WHITEOUT_PREFIX;
 use crate::capture::open_directory::OpenDirectory;
-use crate::capture::overlay_attributes::{CAPABILITY_ATTRIBUTE, is_opaque};
+use crate::capture::overlay_attributes::CAPABILITY_ATTRIBUTE;
 use crate::capture::scan::{Node, ROOT, Scan};
 use crate::capture::signature::Kind;
 use crate::system::attributes::Attributes;
@@ -26,7 +26,6 @@ use crate::system::tree::{self, Tree};
 
 /// Contents fill whole ones (pax(1)).
 const BLOCK: u64 = 512;
-const OPAQUE_NAME: &[u8] = b".wh..wh..opq";
 /// As many reads as a disk makes use of.
 const FETCHED_AT_ONCE: usize = 64;
 
@@ -136,18 +135,11 @@ impl Archive<'_> {
 
     fn append_directory(&mut self, index: usize, node: &Node, mut path: Vec<u8>) -> Result<()> {
         let directory = self.enter(index)?;
-        let attributes = Attributes::of(directory)?;
-        let is_opaque = is_opaque(&attributes)?;
-        let capability = attributes.value(CAPABILITY_ATTRIBUTE)?;
+        let capability = Attributes::of(directory)?.value(CAPABILITY_ATTRIBUTE)?;
         path.push(b'/');
-        let mut entry = Entry::new(node, path.clone(), EntryType::Directory);
+        let mut entry = Entry::new(node, path, EntryType::Directory);
         entry.set_capability(capability);
-        self.append_entry(entry)?;
-        if is_opaque {
-            path.extend(OPAQUE_NAME);
-            self.append_entry(Entry::whiteout(path))?;
-        }
-        Ok(())
+        self.append_entry(entry)
     }
 
     fn append_whiteout(&mut self, index: usize, name: &[u8]) -> Result<()> {

@@ -27,9 +27,7 @@ pub struct Inode {
 }
 
 pub enum Kind {
-    Directory {
-        opaque: bool,
-    },
+    Directory,
     File {
         content: Vec<u8>,
         capability: Option<Vec<u8>>,
@@ -66,7 +64,7 @@ impl Description {
                 kind => Some(description.add(input.inode(kind))),
             };
             let Some(number) = number else { continue };
-            if matches!(description.inodes[number].kind, Kind::Directory { .. }) {
+            if matches!(description.inodes[number].kind, Kind::Directory) {
                 directories.push(path.clone());
             }
             description.names.insert(path, number);
@@ -81,8 +79,7 @@ impl Description {
 
     /// An inode that may get one more name.
     fn linkable(&self, which: u8) -> Option<usize> {
-        let is_linkable =
-            |number: &usize| !matches!(self.inodes[*number].kind, Kind::Directory { .. });
+        let is_linkable = |number: &usize| !matches!(self.inodes[*number].kind, Kind::Directory);
         let linkable: Vec<usize> = (0..self.inodes.len()).filter(is_linkable).collect();
         linkable
             .get(usize::from(which) % linkable.len().max(1))
@@ -156,9 +153,7 @@ impl Input<'_> {
 
     fn kind(&mut self, kind: u8) -> Kind {
         match kind {
-            0 | 1 => Kind::Directory {
-                opaque: self.byte() > 127,
-            },
+            0 | 1 => Kind::Directory,
             2 | 3 => self.file(),
             4 => {
                 let count = usize::from(self.byte());

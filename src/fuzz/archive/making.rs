@@ -13,7 +13,7 @@ use rustix::fs::{
 };
 
 use super::description::{Description, Inode, Kind};
-use crate::capture::overlay_attributes::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE};
+use crate::capture::overlay_attributes::CAPABILITY_ATTRIBUTE;
 
 pub fn make(description: &Description, root: &Path) {
     let mut first_names: BTreeMap<usize, PathBuf> = BTreeMap::new();
@@ -44,7 +44,7 @@ fn in_order(description: &Description) -> Vec<(&[u8], usize)> {
 fn make_inode(path: &Path, inode: &Inode) {
     let node = |kind, device| mknodat(CWD, path, kind, Mode::RUSR, device).unwrap();
     match &inode.kind {
-        Kind::Directory { .. } => fs::create_dir(path).unwrap(),
+        Kind::Directory => fs::create_dir(path).unwrap(),
         Kind::File { content, .. } => fs::write(path, content).unwrap(),
         Kind::Symlink(target) => symlink(OsStr::from_bytes(target), path).unwrap(),
         Kind::Device {
@@ -73,13 +73,12 @@ fn set_attributes(path: &Path, inode: &Inode) {
         chmodat(CWD, path, mode, AtFlags::empty()).unwrap();
     }
     let set = |name, value: &[u8]| lsetxattr(path, name, value, XattrFlags::empty()).unwrap();
-    match &inode.kind {
-        Kind::Directory { opaque: true } => set(OPAQUE_ATTRIBUTE, b"y"),
-        Kind::File {
-            capability: Some(capability),
-            ..
-        } => set(CAPABILITY_ATTRIBUTE, capability),
-        _ => {}
+    if let Kind::File {
+        capability: Some(capability),
+        ..
+    } = &inode.kind
+    {
+        set(CAPABILITY_ATTRIBUTE, capability);
     }
     let time = Timespec {
         tv_sec: i64::try_from(inode.modified).unwrap(),

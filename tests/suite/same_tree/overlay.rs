@@ -4,9 +4,11 @@ use super::scene::{Agreed, after, after_script, after_tampering, agree_on, agree
 use super::{OURS, ground};
 use crate::FREEZEFRAME;
 use anyhow::bail;
+use flate2::read::GzDecoder;
 use harness::{Container, Daemon, Kind, Leftovers, Result, outcome, skipped};
 use rustix::fs::{CWD, FileType, Mode, XattrFlags, lsetxattr, mknodat};
 use std::fs::{self, File};
+use std::io::Cursor;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
@@ -55,6 +57,37 @@ fn opaque_directories() -> Result {
     assert!(agreed.has("recreated/new") && !agreed.has("recreated/child"));
     assert!(agreed.has("recreated-same/child") && !agreed.has("recreated-same/nested/grandchild"));
     assert!(agreed.has("emptied") && !agreed.has("emptied/other"));
+    Ok(())
+}
+
+/// Readers of layers that know no opaque mark would bring back what it hides.
+#[test]
+fn what_a_recreated_directory_hides_is_named_in_the_layer() -> Result {
+    let daemon = Daemon::start()?;
+    let container = ground::container(&daemon)?;
+    container.shell(
+        "cd /tree; rm -r recreated recreated-same
+         mkdir -p recreated/nested && echo new >recreated/new
+         mkdir recreated-same && echo new >recreated-same/child",
+    )?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    let commit = freezeframe.commit(&container, OURS, &[])?.succeeded()?;
+    let digest = commit.report["layer_digest"].as_str().unwrap_or_default();
+    let mut layer = tar::Archive::new(GzDecoder::new(Cursor::new(daemon.ctr().blob(digest)?)));
+    let mut whiteouts = Vec::new();
+    for entry in layer.entries()? {
+        let path = entry?.path()?.display().to_string();
+        whiteouts.extend(path.contains(".wh.").then_some(path));
+    }
+    let expected = [
+        "tree/recreated/.wh.child",
+        "tree/recreated/nested/.wh.grandchild",
+        "tree/recreated/.wh.other",
+        "tree/recreated-same/.wh.nested",
+        "tree/recreated-same/.wh.other",
+    ];
+    assert_eq!(whiteouts, expected);
+    agree_with(&container, commit)?;
     Ok(())
 }
 
