@@ -11,10 +11,11 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use nix::libc;
@@ -28,6 +29,11 @@ use crate::system::workers;
 
 /// Processes that one thread looks at before it takes more.
 const PROCESSES_AT_ONCE: usize = 16;
+/// Whoever has so much to be looked at that it takes longer, or has more names, is taken to hold all of its files.
+const LONGEST_LOOK: Duration = Duration::from_secs(30);
+const MOST_NAMES: usize = 500_000;
+/// In bytes. The kernel prints paths that are too long to be opened (`PATH_MAX`) as well.
+const LONGEST_LINE: usize = 64 << 10;
 
 /// The files that processes hold in such a way.
 #[derive(Default)]
@@ -44,12 +50,16 @@ impl Writers {
     /// # Errors
     /// A signal asks the commit to stop.
     pub fn look(&mut self, processes: &[u32]) -> Result<()> {
+        if self.is_blind {
+            return Ok(());
+        }
+        let until = Instant::now() + LONGEST_LOOK;
         let found = workers::map(processes.len(), PROCESSES_AT_ONCE, |range| {
-            let mut found = Self::default();
+            let mut look = Look::new(until);
             for process in &processes[range] {
-                found.look_at(*process)?;
+                look.at(*process)?;
             }
-            Ok(found)
+            Ok(look.found)
         })?;
         for one in found {
             self.add(one);
@@ -63,12 +73,6 @@ impl Writers {
         self.is_blind |= found.is_blind;
     }
 
-    fn look_at(&mut self, process: u32) -> Result<()> {
-        let threads = self.threads(process);
-        self.look_at_mappings(&threads);
-        self.look_at_descriptors(&threads)
-    }
-
     pub fn is_empty(&self) -> bool {
         self.names.is_empty() && self.inodes.is_empty() && !self.is_blind
     }
@@ -80,41 +84,117 @@ impl Writers {
                 || self.names.contains(name))
     }
 
-    /// Threads have their mappings in common; one that has ended shows none, though it be the first.
-    fn look_at_mappings(&mut self, threads: &[PathBuf]) {
-        for thread in threads {
-            let maps = fs::read(thread.join("maps"));
-            if let Some(maps) = self.unless_gone(maps).filter(|maps| !maps.is_empty()) {
-                return self.add_mappings(&maps);
-            }
+    /// A line of `proc_pid_maps(5)`: `ADDRESS PERMISSIONS OFFSET DEVICE INODE PATH`.
+    pub fn add_mapping(&mut self, line: &[u8]) {
+        let mut fields = line.splitn(6, |byte| *byte == b' ');
+        let permissions = fields.nth(1).unwrap_or_default();
+        if permissions.get(1) != Some(&b'w') || permissions.get(3) != Some(&b's') {
+            return;
+        }
+        let inode = fields
+            .nth(2)
+            .and_then(|field| std::str::from_utf8(field).ok());
+        let inode = inode.and_then(|field| field.parse::<u64>().ok());
+        self.inodes.extend(inode.filter(|inode| *inode != 0));
+        let path = fields.next().unwrap_or_default().trim_ascii_start();
+        self.add_name(Path::new(&unescape(path)));
+        // Line ends alone are escaped there: a name may have what looks like an escape.
+        self.add_name(Path::new(OsStr::from_bytes(path)));
+    }
+
+    fn add_name(&mut self, path: &Path) {
+        if let Some(name) = path.file_name() {
+            self.names.insert(name.as_bytes().into());
         }
     }
 
-    /// `proc_pid_maps(5)`: `ADDRESS PERMISSIONS OFFSET DEVICE INODE PATH`.
-    pub fn add_mappings(&mut self, maps: &[u8]) {
-        for line in maps.split(|byte| *byte == b'\n') {
-            let mut fields = line.splitn(6, |byte| *byte == b' ');
-            let permissions = fields.nth(1).unwrap_or_default();
-            if permissions.get(1) != Some(&b'w') || permissions.get(3) != Some(&b's') {
-                continue;
-            }
-            let inode = fields
-                .nth(2)
-                .and_then(|field| std::str::from_utf8(field).ok());
-            let inode = inode.and_then(|field| field.parse::<u64>().ok());
-            self.inodes.extend(inode.filter(|inode| *inode != 0));
-            let path = fields.next().unwrap_or_default().trim_ascii_start();
-            self.add_name(Path::new(&unescape(path)));
-            // Line ends alone are escaped there: a name may have what looks like an escape.
-            self.add_name(Path::new(OsStr::from_bytes(path)));
+    /// What was read, unless its process has ended or has closed it.
+    fn unless_gone<T>(&mut self, read: io::Result<T>) -> Option<T> {
+        if let Err(error) = &read {
+            let is_gone = matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH));
+            self.is_blind |= !is_gone;
         }
+        read.ok()
+    }
+}
+
+/// A look at some processes.
+struct Look {
+    found: Writers,
+    until: Instant,
+}
+
+impl Look {
+    fn new(until: Instant) -> Self {
+        Self {
+            found: Writers::default(),
+            until,
+        }
+    }
+
+    /// Whether more can be found out; nothing is left to be said of a container that may hold every file.
+    fn goes_on(&mut self) -> Result<bool> {
+        signals::check()?;
+        self.found.is_blind |= Instant::now() > self.until || self.found.names.len() > MOST_NAMES;
+        Ok(!self.found.is_blind)
+    }
+
+    fn at(&mut self, process: u32) -> Result<()> {
+        let threads = self.threads(process);
+        self.at_mappings(&threads)?;
+        self.at_descriptors(&threads)
+    }
+
+    fn threads(&mut self, process: u32) -> Vec<PathBuf> {
+        let threads = fs::read_dir(format!("/proc/{process}/task"));
+        let threads = threads.and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        let threads = self.found.unless_gone(threads).unwrap_or_default();
+        threads.into_iter().map(|thread| thread.path()).collect()
+    }
+
+    /// Threads have their mappings in common; one that has ended shows none, though it be the first.
+    fn at_mappings(&mut self, threads: &[PathBuf]) -> Result<()> {
+        for thread in threads {
+            let maps = File::open(thread.join("maps"));
+            let Some(maps) = self.found.unless_gone(maps) else {
+                continue;
+            };
+            if self.reads_mappings(BufReader::with_capacity(LONGEST_LINE, maps))? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Line by line; says whether there were any, as far as this thread lived to tell.
+    fn reads_mappings(&mut self, mut maps: impl BufRead) -> Result<bool> {
+        let mut line = Vec::new();
+        let mut is_first = true;
+        while self.goes_on()? {
+            line.clear();
+            let mut read = (&mut maps).take(LONGEST_LINE as u64);
+            match self.found.unless_gone(read.read_until(b'\n', &mut line)) {
+                None => return Ok(false),
+                Some(0) => return Ok(!is_first),
+                // What holds the file follows.
+                Some(LONGEST_LINE) => self.found.is_blind = true,
+                Some(_) => {
+                    let line = line.strip_suffix(b"\n").unwrap_or(&line);
+                    self.found.add_mapping(line);
+                }
+            }
+            is_first = false;
+        }
+        Ok(true)
     }
 
     /// Threads have their descriptors in common as well, unless one has parted from the others (`unshare(2)`).
-    fn look_at_descriptors(&mut self, threads: &[PathBuf]) -> Result<()> {
+    fn at_descriptors(&mut self, threads: &[PathBuf]) -> Result<()> {
         let mut seen: Vec<u32> = Vec::new();
         for thread in threads {
-            signals::check()?;
+            if !self.goes_on()? {
+                break;
+            }
             let name = thread.file_name().and_then(OsStr::to_str);
             let Some(number) = name.and_then(|name| name.parse().ok()) else {
                 continue;
@@ -123,54 +203,40 @@ impl Writers {
                 continue;
             }
             seen.push(number);
-            let descriptors = Descriptors::of_thread(thread);
-            let Some(descriptors) = self.unless_gone(descriptors) else {
-                continue;
-            };
-            let numbers = self.unless_gone(descriptors.numbers());
-            for number in numbers.unwrap_or_default() {
-                signals::check()?;
-                self.look_at_descriptor(&descriptors, &number);
+            self.at_descriptors_of(thread)?;
+        }
+        Ok(())
+    }
+
+    fn at_descriptors_of(&mut self, thread: &Path) -> Result<()> {
+        let descriptors = Descriptors::of_thread(thread);
+        let Some(descriptors) = self.found.unless_gone(descriptors) else {
+            return Ok(());
+        };
+        let numbers = self.found.unless_gone(descriptors.numbers());
+        for number in numbers.unwrap_or_default() {
+            if !self.goes_on()? {
+                break;
             }
+            self.at_descriptor(&descriptors, &number);
         }
         Ok(())
     }
 
     /// Sockets, pipes and the like have no path, and are not asked about.
-    fn look_at_descriptor(&mut self, descriptors: &Descriptors, number: &[u8]) {
-        let Some(Some(path)) = self.unless_gone(descriptors.path(number)) else {
+    fn at_descriptor(&mut self, descriptors: &Descriptors, number: &[u8]) {
+        let found = &mut self.found;
+        let Some(Some(path)) = found.unless_gone(descriptors.path(number)) else {
             return;
         };
-        let information = self.unless_gone(descriptors.information(number));
+        let information = found.unless_gone(descriptors.information(number));
         let information = information.unwrap_or_default();
         if is_direct_and_writable(&information) {
             // The kernel tells it since 5.14.
             let inode = inode(&information);
-            self.is_blind |= inode.is_none() && path.as_os_str().is_empty();
-            self.inodes.extend(inode);
-            self.add_name(&path);
-        }
-    }
-
-    fn threads(&mut self, process: u32) -> Vec<PathBuf> {
-        let threads = fs::read_dir(format!("/proc/{process}/task"));
-        let threads = threads.and_then(Iterator::collect::<io::Result<Vec<_>>>);
-        let threads = self.unless_gone(threads).unwrap_or_default();
-        threads.into_iter().map(|thread| thread.path()).collect()
-    }
-
-    /// What was found, unless its process has ended or has closed it.
-    fn unless_gone<T>(&mut self, found: io::Result<T>) -> Option<T> {
-        if let Err(error) = &found {
-            let is_gone = matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH));
-            self.is_blind |= !is_gone;
-        }
-        found.ok()
-    }
-
-    fn add_name(&mut self, path: &Path) {
-        if let Some(name) = path.file_name() {
-            self.names.insert(name.as_bytes().into());
+            found.is_blind |= inode.is_none() && path.as_os_str().is_empty();
+            found.inodes.extend(inode);
+            found.add_name(&path);
         }
     }
 }
@@ -224,24 +290,47 @@ mod tests {
         }
     }
 
+    fn look(maps: &[u8]) -> Look {
+        let mut look = Look::new(Instant::now() + LONGEST_LOOK);
+        look.reads_mappings(maps).unwrap();
+        look
+    }
+
     fn names(maps: &[u8]) -> Vec<String> {
-        let mut writers = Writers::default();
-        writers.add_mappings(maps);
-        let names = writers.names.iter();
+        let names = look(maps).found.names;
         let mut names: Vec<_> = names
+            .iter()
             .map(|name| String::from_utf8_lossy(name).into_owned())
             .collect();
         names.sort();
         names
     }
 
+    fn line(path: &str) -> String {
+        format!("7f00-7f01 rw-s 00000000 08:01 12      {path}\n")
+    }
+
     #[test]
     fn names_in_maps_are_found_as_they_are_and_without_the_escapes_of_line_ends() {
-        let line = |path: &str| format!("7f00-7f01 rw-s 00000000 08:01 12      {path}\n");
         assert_eq!(names(line("/d/a b").as_bytes()), ["a b"]);
         assert_eq!(names(line("/d/a\\012b").as_bytes()), ["a\nb", "a\\012b"]);
         assert!(names(line("/d/a\\040b").as_bytes()).contains(&"a\\040b".to_owned()));
         assert!(names(line("").as_bytes()).is_empty());
         assert!(names(b"7f00-7f01 rw-p 00000000 08:01 12 /d/a\n").is_empty());
+        assert_eq!(names((line("/d/a") + &line("/d/b")).as_bytes()), ["a", "b"]);
+    }
+
+    #[test]
+    fn whoever_has_too_much_to_be_looked_at_may_hold_all() {
+        let is_blind = |maps: String| look(maps.as_bytes()).found.is_blind;
+        let deep = |depth: usize| line(&"/folder".repeat(depth));
+        assert!(!is_blind(deep(9_000)));
+        assert!(is_blind(deep(10_000)));
+        let many = |count: usize| (0..count).map(|name| line(&format!("/{name}"))).collect();
+        assert!(!is_blind(many(MOST_NAMES)));
+        assert!(is_blind(many(MOST_NAMES + 1)));
+        let mut late = Look::new(Instant::now());
+        late.at(std::process::id()).unwrap();
+        assert!(late.found.is_blind);
     }
 }

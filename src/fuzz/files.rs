@@ -32,9 +32,11 @@ fn escaped(bytes: &[u8]) -> Vec<u8> {
     escaped
 }
 
-/// `/proc/PID/maps`, and a file below `/proc/PID/fdinfo`.
+/// Lines of `/proc/PID/maps`, and a file below `/proc/PID/fdinfo`.
 pub fn writers(bytes: &[u8]) {
-    Writers::default().add_mappings(bytes);
+    let mut writers = Writers::default();
+    let lines = bytes.split(|byte| *byte == b'\n');
+    lines.for_each(|line| writers.add_mapping(line));
     let information = String::from_utf8_lossy(bytes);
     is_direct_and_writable(&information);
     inode(&information);
