@@ -12,6 +12,8 @@ use crate::system::clock::Moment;
 use crate::system::text::printable;
 use crate::system::tree::{self, Tree};
 
+/// Names that are read between two questions whether to go on.
+const NAMES_AT_ONCE: usize = 1024;
 /// Names that every reader of layers takes for whiteouts (OCI image specification, layer.md): no layer can carry them.
 pub const WHITEOUT_PREFIX: &[u8] = b".wh.";
 
@@ -70,15 +72,40 @@ impl Content {
 /// Reads the directory `path`, which looked like `signature` when it was found.
 pub fn read(tree: &Tree, path: &[u8], signature: &Signature, check: &Check) -> Result<Content> {
     check()?;
-    match read_content(tree, path, signature) {
+    match read_content(tree, path, signature, check) {
         Ok(content) => Ok(content),
         Err(error) if has_vanished(&error) => Ok(Content::empty()),
         Err(error) => Err(explain(error, path)),
     }
 }
 
+/// What a check said, among the errors of system calls.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Refused(anyhow::Error);
+
+/// Has `visit` see every name in an open directory; `check` is asked now and then.
+pub fn for_each_name(
+    directory: BorrowedFd<'_>,
+    check: &Check,
+    mut visit: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut count = 0_usize;
+    tree::for_each_name(directory, |name| {
+        count += 1;
+        if count.is_multiple_of(NAMES_AT_ONCE) {
+            check().map_err(|error| io::Error::other(Refused(error)))?;
+        }
+        visit(name)
+    })
+}
+
 /// Why a directory cannot be read.
 pub fn explain(error: io::Error, path: &[u8]) -> anyhow::Error {
+    let error = match error.downcast() {
+        Ok(Refused(error)) => return error,
+        Err(error) => error,
+    };
     if error.raw_os_error() == Some(nix::libc::ENAMETOOLONG) {
         return anyhow::anyhow!(
             "the container has a path of more than 4,095 bytes, which no image can carry: {}…",
@@ -88,11 +115,16 @@ pub fn explain(error: io::Error, path: &[u8]) -> anyhow::Error {
     anyhow::Error::from(error).context(format!("reading directory /{}", printable(path)))
 }
 
-fn read_content(tree: &Tree, path: &[u8], signature: &Signature) -> io::Result<Content> {
+fn read_content(
+    tree: &Tree,
+    path: &[u8],
+    signature: &Signature,
+    check: &Check,
+) -> io::Result<Content> {
     let mut content = Content::empty();
     let directory = tree.directory(path)?;
     let read_at = clock_if_still(directory.as_fd(), signature)?;
-    tree::for_each_name(directory.as_fd(), |name| {
+    for_each_name(directory.as_fd(), check, |name| {
         if name.starts_with(WHITEOUT_PREFIX) {
             content.unrepresentable += 1;
             return Ok(());
@@ -139,6 +171,24 @@ pub fn has_vanished(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_check_stops_the_reading_of_a_directory_and_says_why() {
+        let folder = harness::TempDir::new().unwrap();
+        for name in 0..=NAMES_AT_ONCE {
+            std::fs::write(folder.path().join(name.to_string()), "").unwrap();
+        }
+        let tree = Tree::open(folder.path()).unwrap();
+        let signature = root_signature(&tree).unwrap();
+        let asked = std::sync::atomic::AtomicUsize::new(0);
+        let check = move || {
+            let before = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            anyhow::ensure!(before == 0, "enough of it");
+            Ok(())
+        };
+        let stopped = read(&tree, b"", &signature, &check).err().unwrap();
+        assert_eq!(format!("{stopped:#}"), "enough of it");
+    }
 
     #[test]
     fn of_a_name_that_was_told_twice_the_first_stays() {

@@ -11,13 +11,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use anyhow::{Context, Result};
 
 use super::directory::{
-    WHITEOUT_PREFIX, clock_if_still, explain, has_vanished, look_at, root_signature,
+    WHITEOUT_PREFIX, clock_if_still, explain, for_each_name, has_vanished, look_at, root_signature,
 };
 use super::scan::{Check, ROOT, Scan};
 use super::signature::{Kind, Signature};
 use crate::system::clock::Moment;
 use crate::system::text::printable;
-use crate::system::tree::{self, Tree};
+use crate::system::tree::Tree;
 use crate::system::workers;
 
 /// Entries that one thread asks about before it takes more.
@@ -132,7 +132,7 @@ impl Scan {
             .collect();
         let listings = workers::map(directories.len(), 1, |range| {
             check()?;
-            self.list_new(tree, directories[range.start])
+            self.list_new(tree, directories[range.start], check)
         })?;
         let first = self.nodes().len();
         let mut below = Vec::new();
@@ -149,7 +149,7 @@ impl Scan {
         Ok(first..self.nodes().len())
     }
 
-    fn list_new(&self, tree: &Tree, directory: usize) -> Result<Listing> {
+    fn list_new(&self, tree: &Tree, directory: usize, check: &Check) -> Result<Listing> {
         let mut listing = Listing {
             new: Vec::new(),
             unrepresentable: 0,
@@ -158,19 +158,25 @@ impl Scan {
         let Some(open) = self.open(tree, directory)? else {
             return Ok(listing);
         };
-        match self.list_into(&open, directory, &mut listing) {
+        match self.list_into(&open, directory, &mut listing, check) {
             Err(error) if !has_vanished(&error) => Err(explain(error, &self.path(directory))),
             _ => Ok(listing),
         }
     }
 
-    fn list_into(&self, open: &OwnedFd, directory: usize, listing: &mut Listing) -> io::Result<()> {
+    fn list_into(
+        &self,
+        open: &OwnedFd,
+        directory: usize,
+        listing: &mut Listing,
+        check: &Check,
+    ) -> io::Result<()> {
         let signature = &self.node(directory).signature;
         let read_at = clock_if_still(open.as_fd(), signature)?;
         // The one that was read first is last. Mostly the order is what it was.
         let mut expected: Vec<usize> = self.children(directory).collect();
         let mut strangers: HashSet<Box<[u8]>> = HashSet::new();
-        tree::for_each_name(open.as_fd(), |name| {
+        for_each_name(open.as_fd(), check, |name| {
             if name.starts_with(WHITEOUT_PREFIX) {
                 listing.unrepresentable += 1;
             } else if expected.last().is_some_and(|next| self.name(*next) == name) {
