@@ -15,6 +15,7 @@ mod material;
 mod memory;
 pub mod open_directory;
 pub mod overlay_attributes;
+mod paths;
 mod replica;
 pub mod scan;
 mod sharing;
@@ -137,6 +138,7 @@ impl Capture<'_> {
         let grain = self.trusts_signatures.then_some(grain);
         let scan = stages.time("scan", || Scan::of_changing(&source, grain, check))?;
         size::check(&source, &scan)?;
+        paths::check(&self.prepared.upper, &scan)?;
         let size = content_size(&scan);
         space::check(&self.prepared.upper, &scan, size, self.reserve)?;
         let (upper, staging) = (&self.prepared.upper, &self.prepared.work);

@@ -71,6 +71,16 @@ fn a_tree_deeper_than_any_path_is_refused_as_stock_refuses_it() -> Result {
     Ok(())
 }
 
+/// One that the container can open, and containerd cannot where it keeps snapshots.
+#[test]
+fn a_path_that_is_too_long_for_containerd_is_refused_before_anything_is_copied() -> Result {
+    let daemon = Daemon::start()?;
+    let scene = Scene::of(daemon.run(&["sleep", "1000"])?)?;
+    let path = ["d"; 16].map(|name| name.repeat(250)).join("/");
+    scene.container.shell(&format!("mkdir -p /{path}"))?;
+    scene.expect_refusal(&[], "the container has a path of 4016 bytes")
+}
+
 #[test]
 fn files_of_huge_apparent_size_are_refused_where_nobody_could_unpack_them() -> Result {
     let daemon = Daemon::start()?;
