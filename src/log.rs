@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use prost_types::Timestamp;
 
-use crate::system::text::quoted;
+use crate::system::text::{printable_lines, quoted};
 
 static DEBUG: AtomicBool = AtomicBool::new(false);
 
@@ -61,6 +61,7 @@ fn print(level: &Level, message: &str) {
         colour,
     } = level;
     let line = if stderr().is_terminal() {
+        let message = printable_lines(message);
         // logrus counts seconds since the start, and pads what its fields would follow.
         format!("\x1b[{colour}m{short}\x1b[0m[0000] {message:<44}\n")
     } else {

@@ -7,17 +7,33 @@ pub fn printable(bytes: &[u8]) -> String {
     let mut text = String::new();
     for chunk in bytes.utf8_chunks() {
         for character in chunk.valid().chars() {
-            if character.is_control() || turns_the_line(character) {
-                text.extend(character.escape_default());
-            } else {
-                text.push(character);
-            }
+            push_printable(&mut text, character);
         }
         for byte in chunk.invalid() {
             text.extend(std::ascii::escape_default(*byte).map(char::from));
         }
     }
     text
+}
+
+/// The same for a text of several lines, which may be indented by tabs.
+pub fn printable_lines(text: &str) -> String {
+    let mut lines = String::new();
+    for character in text.chars() {
+        match character {
+            '\n' | '\t' => lines.push(character),
+            _ => push_printable(&mut lines, character),
+        }
+    }
+    lines
+}
+
+fn push_printable(text: &mut String, character: char) {
+    if character.is_control() || turns_the_line(character) {
+        text.extend(character.escape_default());
+    } else {
+        text.push(character);
+    }
 }
 
 /// `text` between double quotes, with the escapes of Go's strconv.Quote.
@@ -86,5 +102,6 @@ mod tests {
         assert_eq!(printable("naïve".as_bytes()), "naïve");
         assert_eq!(printable("a\u{202e}b".as_bytes()), "a\\u{202e}b");
         assert_eq!(printable(b"a\x1b[31m\n\xff"), "a\\u{1b}[31m\\n\\xff");
+        assert_eq!(printable_lines("a\x1b[31m\n\tb"), "a\\u{1b}[31m\n\tb");
     }
 }
