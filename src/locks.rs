@@ -16,16 +16,22 @@ const STATE_DIRECTORY_LABEL: &str = "nerdctl/state-dir";
 /// The directory that nerdctl locks for a commit or a removal of the container; made where it is missing, as nerdctl does.
 /// `None` for a container that nerdctl keeps no state of: what it has kept goes with the container, and must not come back.
 pub fn nerdctls_lock(subject: &Subject) -> Result<Option<PathBuf>> {
-    let Some(directory) = subject.labels.get(STATE_DIRECTORY_LABEL) else {
+    let Some(directory) = state_directory(subject) else {
         return Ok(None);
     };
-    let path = Path::new(directory).join("oplock");
+    let path = directory.join("oplock");
     match DirBuilder::new().mode(0o700).create(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         created => created.with_context(|| format!("creating {}", path.display()))?,
     }
     Ok(Some(path))
+}
+
+/// nerdctl names it for the container; a label that a pod's container has from its image may lead anywhere.
+fn state_directory(subject: &Subject) -> Option<&Path> {
+    let directory = Path::new(subject.labels.get(STATE_DIRECTORY_LABEL)?);
+    (directory.is_absolute() && directory.ends_with(&subject.id)).then_some(directory)
 }
 
 /// Held from before the first scan until after the thaw.
