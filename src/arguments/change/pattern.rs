@@ -101,6 +101,9 @@ fn match_length(tokens: &[Token], text: &[char], is_longest: bool) -> Option<usi
                 break;
             }
         }
+        if !places.contains(&true) {
+            break;
+        }
         if let Some(character) = text.get(position) {
             places = moved_on(tokens, &places, *character);
         }
