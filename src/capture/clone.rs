@@ -19,6 +19,7 @@ use super::material::ReadEntry;
 use super::replica::Replica;
 use super::scan::{Check, Scan};
 use super::signature::Signature;
+use super::space::Room;
 use super::staging::{StagedFile, Staging};
 use super::update::Changes;
 use super::work::Work;
@@ -64,6 +65,7 @@ pub struct Clone<'tree> {
     pub(super) ledger: Ledger,
     pub(super) writers: Writers,
     settling: Settling,
+    room: Option<Room>,
     /// Whether equal signatures mean equal content on this file system.
     pub(super) trusts: bool,
     /// Bytes of file contents copied so far.
@@ -102,9 +104,15 @@ impl<'tree> Clone<'tree> {
                 grain,
                 since: Moment::stamped_now(),
             },
+            room: None,
             trusts: true,
             bytes: 0,
         })
+    }
+
+    /// Gives up where that is no longer free.
+    pub fn keep_free(&mut self, room: Room) {
+        self.room = Some(room);
     }
 
     /// Has nothing waited for that would take longer than a freeze may.
@@ -279,7 +287,7 @@ impl<'tree> Clone<'tree> {
         let large = work.large.chunks(1);
         let parts: Vec<&[usize]> = large.chain(work.small.chunks(ENTRIES_AT_ONCE)).collect();
         let (scan, settling, ledger) = (&self.scan, self.settling, &self.ledger);
-        let write_back = &self.write_back;
+        let (write_back, room) = (&self.write_back, &self.room);
         let check: &Check = &|| Ok(signals::check()?);
         let workers = &mut self.workers;
         let made = workers::with_each(workers, parts.len(), 1, |worker, range| {
@@ -300,6 +308,7 @@ impl<'tree> Clone<'tree> {
             }
             worker.write(scan, settling, &mut entries, &mut made)?;
             write_back.wrote(worker.reader.bytes - before)?;
+            room.as_ref().map_or(Ok(()), Room::check)?;
             Ok(made)
         })?;
         for (index, is_settled) in made.into_iter().flatten() {

@@ -140,9 +140,10 @@ impl Capture<'_> {
         size::check(&source, &scan)?;
         paths::check(&self.prepared.upper, &scan)?;
         let size = content_size(&scan);
-        space::check(&self.prepared.upper, &scan, size, self.reserve)?;
+        let room = space::check(&self.prepared.upper, &scan, size, self.reserve)?;
         let (upper, staging) = (&self.prepared.upper, &self.prepared.work);
         let mut clone = Clone::new(&source, upper, staging, writers, size)?;
+        clone.keep_free(room);
         clone.expect_freezes_of(self.hold());
         if !self.trusts_signatures {
             clone.distrust();

@@ -1,10 +1,10 @@
-//! Free space: the clone fills the very disk that the container writes to, so a reserve is left or nothing is begun. It
-//! takes that disk's inodes as well.
+//! Free space: the clone fills the very disk that the container writes to, so a reserve is left, or nothing is begun and
+//! nothing goes on. It takes that disk's inodes as well.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use rustix::fs::statvfs;
+use rustix::fs::{StatVfs, statvfs};
 
 use super::scan::Scan;
 use super::signature::Kind;
@@ -15,17 +15,46 @@ use crate::system::capacity::{Capacity, free_inodes};
 const PERCENT_RESERVED: u64 = 5;
 const MOST_RESERVED: u64 = 1 << 30;
 
+/// What must stay free while the clone grows.
+pub struct Room {
+    upper: PathBuf,
+    /// The layer's bytes, at most, and those of the reserve.
+    kept: u64,
+}
+
+impl Room {
+    /// # Errors
+    /// Others have filled the disk meanwhile, or the container has grown.
+    pub fn check(&self) -> Result<()> {
+        let Some(Capacity { free, .. }) = Capacity::of(&stat(&self.upper)?) else {
+            return Ok(());
+        };
+        ensure!(
+            free >= self.kept,
+            "too little disk space: it went while the container was copied; {} MB have to stay free (for the layer and a \
+             reserve, see FREEZEFRAME_RESERVE), {} has {} MB",
+            self.kept.div_ceil(1_000_000),
+            self.upper.display(),
+            free / 1_000_000
+        );
+        Ok(())
+    }
+}
+
 /// The clone of what was scanned, with contents of `size` bytes, and a layer of at most that size go to the very disk that
 /// the container writes to.
-pub fn check(upper: &Path, scan: &Scan, size: u64, reserve: Reserve) -> Result<()> {
-    let stat = statvfs(upper)
-        .with_context(|| format!("asking for the free space of {}", upper.display()))?;
+pub fn check(upper: &Path, scan: &Scan, size: u64, reserve: Reserve) -> Result<Room> {
+    let stat = stat(upper)?;
     check_inodes(upper, inodes(scan), free_inodes(&stat))?;
-    let Some(Capacity { size: disk, free }) = Capacity::of(&stat) else {
-        return Ok(());
+    let room = |kept| Room {
+        upper: upper.to_owned(),
+        kept,
     };
-    let reserve = bytes(reserve, disk);
-    let needed = size.saturating_mul(2).saturating_add(reserve);
+    let Some(Capacity { size: disk, free }) = Capacity::of(&stat) else {
+        return Ok(room(0));
+    };
+    let kept = size.saturating_add(bytes(reserve, disk));
+    let needed = size.saturating_add(kept);
     ensure!(
         free >= needed,
         "too little disk space: the commit needs {} MB (its copy, its layer and a reserve, see FREEZEFRAME_RESERVE), {} has \
@@ -34,7 +63,11 @@ pub fn check(upper: &Path, scan: &Scan, size: u64, reserve: Reserve) -> Result<(
         upper.display(),
         free / 1_000_000
     );
-    Ok(())
+    Ok(room(kept))
+}
+
+fn stat(upper: &Path) -> Result<StatVfs> {
+    statvfs(upper).with_context(|| format!("asking for the free space of {}", upper.display()))
 }
 
 /// Those that a clone takes.

@@ -4,7 +4,7 @@
 use crate::FREEZEFRAME;
 use harness::{Commit, Daemon, Leftovers, Result, Signal, View, wait_until};
 use nix::libc;
-use rustix::fs::XattrFlags;
+use rustix::fs::{FallocateFlags, XattrFlags};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
@@ -33,6 +33,34 @@ fn a_reserve_that_does_not_stay_free_is_refused_before_anything_is_done() -> Res
             .commit(&container, REFERENCE, &[])?
             .succeeded()?;
     }
+    Ok(())
+}
+
+#[test]
+fn a_reserve_that_goes_while_the_container_is_copied_ends_the_commit() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    container.shell("head -c 400000000 /dev/urandom >/srv/bulk")?;
+    daemon.ctr().collect_garbage()?;
+    let before = Leftovers::now(&container)?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    let mut committing = freezeframe.start_commit(&container, REFERENCE, &["--debug"])?;
+    committing.wait_for_stage("copy")?;
+    committing.stop()?;
+    let stat = rustix::fs::statvfs(daemon.disk())?;
+    let filler = daemon.disk().join("filler");
+    let taken = stat.f_bavail * stat.f_frsize - (300 << 20);
+    let file = fs::File::create(&filler)?;
+    rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, taken)?;
+    committing.signal(Signal::CONT)?;
+    let said = committing.finish()?.failed()?.outcome.error_text();
+    assert!(
+        said.contains("it went while the container was copied"),
+        "{said}"
+    );
+    assert!(said.contains(RESERVE), "{said}");
+    fs::remove_file(&filler)?;
+    before.assert_unchanged(&Leftovers::now(&container)?);
     Ok(())
 }
 
