@@ -14,7 +14,7 @@ use crate::capture::overlay_attributes::MergedOnly;
 use crate::containerd::{Containerd, Unreachable};
 use crate::delegate::{self, Delegation};
 use crate::direct::DirectCommit;
-use crate::freeze;
+use crate::freeze::{self, MayBeFrozen};
 use crate::log;
 use crate::passthrough::RealNerdctl;
 use crate::plan::{DirectPlan, InspectFailed, NoSuchContainer, OutOfReach, Plan, Subject};
@@ -44,8 +44,8 @@ pub fn run(arguments: &CommitArguments) -> i32 {
     };
     let outcome = begin().and_then(|()| commit.perform());
     let outcome = match (outcome, signals::check()) {
-        // Whatever an interrupted step said, the signal is the reason.
-        (Err(_), Err(stopped)) => Err(stopped.into()),
+        // Whatever else an interrupted step said, the signal is the reason.
+        (Err(error), Err(stopped)) if !error.is::<MayBeFrozen>() => Err(stopped.into()),
         (outcome, _) => outcome,
     };
     let code = commit.conclude(outcome);

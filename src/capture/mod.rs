@@ -186,7 +186,8 @@ impl Capture<'_> {
                 Standing::Running { .. } if !self.fits(clone, tally)? => None,
                 Standing::Running { freezer, pid } => {
                     let outcome = self.freeze_and_read(clone, &freezer, pid, tally);
-                    self.keep_paused(&freezer, pid)?;
+                    let kept = self.keep_paused(&freezer, pid);
+                    let outcome = outcome.and_then(|delta| kept.map(|()| delta));
                     self.unless_ended(outcome, pid)?
                 }
                 Standing::Quiet { task, thaws } => {

@@ -21,6 +21,7 @@ pub use mark::check as check_marks;
 pub use pause_watch::{Pause, PauseWatch};
 
 use crate::containerd::{Containerd, TaskStatus};
+use crate::log;
 use crate::plan::Subject;
 use crate::system::signals::HeldStops;
 use mark::Mark;
@@ -30,8 +31,16 @@ use watchdog::Watchdog;
 const FREEZE_BOUND: Duration = Duration::from_secs(1);
 /// How long a freeze may be held unless somebody says; the watchdog thaws a second after.
 pub const HOLD_BOUND: Duration = Duration::from_secs(4);
+/// A call for a pause may still be on its way in the daemon when nobody waits for it any more.
+const SETTLING: Duration = Duration::from_secs(1);
+const POLL_PAUSE: Duration = Duration::from_millis(20);
 /// How long a watchdog is waited for that has to do what we could not.
 const WATCHDOG_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A container could not be thawed; this command does it.
+#[derive(Debug, thiserror::Error)]
+#[error("the container may still be frozen; `{0}` thaws it")]
+pub struct MayBeFrozen(String);
 
 /// What can stop and start a container's processes.
 pub enum Freezer {
@@ -79,14 +88,14 @@ impl Freezer {
             watchdog,
             mark: Some(mark),
             since: Instant::now(),
-            thawed: true,
+            is_over: true,
             _stops: stops,
         };
         if !may_freeze()? || self.is_frozen()? {
             return Ok(Attempt::GivenUp(Duration::ZERO));
         }
         frozen.watchdog.about_to_freeze()?;
-        (frozen.since, frozen.thawed) = (Instant::now(), false);
+        (frozen.since, frozen.is_over) = (Instant::now(), false);
         let is_frozen = match self {
             Self::Cgroup(cgroup) => cgroup.freeze(FREEZE_BOUND.min(hold))?,
             Self::Task {
@@ -142,7 +151,7 @@ impl Freezer {
     }
 
     /// # Errors
-    /// It may still be frozen; the message names what thaws it.
+    /// [`MayBeFrozen`]
     fn thaw(&self) -> Result<()> {
         let thawed = match self {
             Self::Cgroup(cgroup) => cgroup.thaw(),
@@ -151,10 +160,7 @@ impl Freezer {
                 container,
             } => resume(&containerd.for_cleaning_up(), container),
         };
-        thawed.with_context(|| {
-            let remedy = self.remedy();
-            format!("the container may still be frozen; `{remedy}` thaws it")
-        })
+        thawed.with_context(|| MayBeFrozen(self.remedy()))
     }
 
     /// The command that thaws the container, where it is not frozen with what it is part of.
@@ -223,12 +229,27 @@ impl Freezer {
     }
 }
 
-/// A container that has ended, or that somebody else has resumed, needs it no more.
+/// A container that has ended, or that somebody else has resumed, needs it no more; one that still runs may yet be paused,
+/// where the answer to our call for that has never come.
 fn resume(containerd: &Containerd, container: &str) -> Result<()> {
-    let resumed = containerd.resume_task(container);
-    match resumed {
-        Err(_) if containerd.task(container)?.status != TaskStatus::Paused => Ok(()),
-        resumed => resumed,
+    let end = Instant::now() + SETTLING;
+    loop {
+        let resumed = containerd.resume_task(container);
+        if resumed.is_ok() {
+            return resumed;
+        }
+        let status = containerd.task(container)?.status;
+        if status == TaskStatus::Idle {
+            return Ok(());
+        }
+        if Instant::now() > end {
+            return if status == TaskStatus::Paused {
+                resumed
+            } else {
+                Ok(())
+            };
+        }
+        std::thread::sleep(POLL_PAUSE);
     }
 }
 
@@ -246,7 +267,8 @@ pub struct Frozen<'freezer> {
     watchdog: Watchdog,
     mark: Option<Mark>,
     since: Instant,
-    thawed: bool,
+    /// Nothing is left for us to thaw.
+    is_over: bool,
     _stops: HeldStops,
 }
 
@@ -266,27 +288,44 @@ impl Frozen<'_> {
     /// # Errors
     /// As the freezer's own thaw.
     pub fn thaw(mut self) -> Result<Duration> {
-        self.thaw_now()?;
-        Ok(self.since.elapsed())
+        match self.thaw_now() {
+            Ok(()) => Ok(self.since.elapsed()),
+            Err(error) => {
+                self.leave();
+                Err(error)
+            }
+        }
     }
 
     fn thaw_now(&mut self) -> Result<()> {
         self.freezer.thaw()?;
-        self.thawed = true;
+        self.is_over = true;
         self.watchdog.thawed();
         drop(self.mark.take());
         Ok(())
+    }
+
+    /// The watchdog sees our end of its pipe close, and tries as well; the mark stays for the next commit. Returns whether
+    /// the watchdog was done before us.
+    fn leave(&mut self) -> bool {
+        self.is_over = true;
+        if let Some(mark) = self.mark.take() {
+            mark.leave();
+        }
+        self.watchdog.leave(WATCHDOG_PATIENCE)
     }
 }
 
 impl Drop for Frozen<'_> {
     fn drop(&mut self) {
-        if !self.thawed && self.thaw_now().is_err() {
-            // The watchdog sees our end of its pipe close, and tries as well; the mark stays for the next commit.
-            self.watchdog.leave(WATCHDOG_PATIENCE);
-            if let Some(mark) = self.mark.take() {
-                mark.leave();
-            }
+        if self.is_over {
+            return;
+        }
+        // There is another error already, which says nothing of this.
+        if let Err(error) = self.thaw_now()
+            && !self.leave()
+        {
+            log::warnings(&[format!("{error:#}")]);
         }
     }
 }

@@ -1,7 +1,8 @@
 //! A pause that the real nerdctl makes, in its own commit: it is undone where that ends without doing so itself.
 //!
 //! By a watchdog, once everybody is gone who could still be at work on it. Only a container that ran before is resumed,
-//! only one that is paused, and only while no other commit holds nerdctl's lock: a pause may be somebody else's.
+//! only one that is paused, and only while no other commit holds nerdctl's lock: a pause may be somebody else's. One that was
+//! there all the while that another commit held it, none has made: a commit undoes its own before.
 
 use std::ffi::OsString;
 use std::os::fd::BorrowedFd;
@@ -10,16 +11,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use super::HOLD_BOUND;
 use super::watchdog::Watchdog;
+use super::{HOLD_BOUND, POLL_PAUSE, SETTLING};
 use crate::containerd::{Containerd, TaskStatus};
 use crate::system::lock::DirectoryLock;
 
 /// The first word of a description.
 pub const KIND: &str = "pause";
-/// A call for a pause may still be on its way in the daemon when its caller dies.
-const SETTLING: Duration = Duration::from_secs(1);
-const POLL_PAUSE: Duration = Duration::from_millis(20);
 /// How long we stay to see the container resumed.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -56,26 +54,43 @@ impl Pause {
 
     /// Resumes the container once it is seen paused. Errors may pass, and there is nobody who could do more about them.
     pub fn undo(&self) {
-        let end = Instant::now() + SETTLING;
+        let mut end = Instant::now() + SETTLING;
+        let mut has_waited = false;
         while Instant::now() < end {
-            if self.try_to_undo().unwrap_or(false) {
-                return;
+            match self.try_to_undo() {
+                Ok(State::Resumed) => return,
+                // It was resumed, and a pause that comes now is another.
+                Ok(State::Running) if has_waited => return,
+                Ok(State::Running) | Err(_) => {}
+                Ok(State::Locked) => {
+                    has_waited = true;
+                    end = Instant::now() + SETTLING;
+                }
             }
             std::thread::sleep(POLL_PAUSE);
         }
     }
 
-    fn try_to_undo(&self) -> Result<bool> {
+    fn try_to_undo(&self) -> Result<State> {
         if self.containerd.task(&self.container)?.status != TaskStatus::Paused {
-            return Ok(false);
+            return Ok(State::Running);
         }
         let lock = self.lock.as_deref().map(DirectoryLock::try_acquire);
         if matches!(lock, Some(Ok(None))) {
-            return Ok(false);
+            return Ok(State::Locked);
         }
         self.containerd.resume_task(&self.container)?;
-        Ok(true)
+        Ok(State::Resumed)
     }
+}
+
+/// What became of a pause.
+enum State {
+    /// There is none, or none yet.
+    Running,
+    /// It may be of whoever holds the lock.
+    Locked,
+    Resumed,
 }
 
 /// Held while the real nerdctl may pause the container.

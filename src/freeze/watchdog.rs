@@ -106,11 +106,11 @@ impl Watchdog {
         let _ = self.tell(DISMISSED);
     }
 
-    /// Leaves it to its duty, and stays for a while to see that done.
-    pub fn leave(&mut self, patience: Duration) {
+    /// Leaves it to its duty, and stays for a while to see that done; says whether it was.
+    pub fn leave(&mut self, patience: Duration) -> bool {
         drop(self.pipe.take());
-        ends_within(&mut self.child, patience);
         self.is_left = true;
+        ends_within(&mut self.child, patience)
     }
 
     fn tell(&mut self, message: u8) -> io::Result<()> {

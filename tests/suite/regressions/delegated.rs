@@ -4,12 +4,13 @@
 use super::IMAGE;
 use crate::FREEZEFRAME;
 use crate::scripted::Scripted;
-use harness::{Daemon, Heartbeat, Result, Signal, wait_until};
+use harness::{Container, Daemon, Heartbeat, Result, Signal, wait_until};
 use nix::sys::signal::{self, kill};
 use nix::unistd::Pid;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
+use std::thread::sleep;
 use std::time::Duration;
 
 #[test]
@@ -139,8 +140,8 @@ fn a_pause_of_somebody_else_is_not_undone() -> Result {
     Ok(())
 }
 
-#[test]
-fn a_pause_of_another_commit_is_not_undone() -> Result {
+/// The real nerdctl is killed while the container is paused and another commit of stock's holds its lock.
+fn beside_another_commit(then: impl FnOnce(&Container, fs::File) -> Result) -> Result {
     let daemon = Daemon::start()?;
     let container = daemon.run(&["sleep", "1000"])?;
     let state = container.info()?["Labels"]["nerdctl/state-dir"].clone();
@@ -161,7 +162,35 @@ fn a_pause_of_another_commit_is_not_undone() -> Result {
     kill(Pid::from_raw(process.parse()?), signal::SIGKILL)?;
     committing.finish()?;
     assert_eq!(container.status()?.as_deref(), Some("paused"));
-    Ok(())
+    then(&container, other)
+}
+
+#[test]
+fn a_pause_of_another_commit_is_not_undone() -> Result {
+    beside_another_commit(|_, _| Ok(()))
+}
+
+#[test]
+fn a_pause_that_another_commit_found_is_undone_after_it() -> Result {
+    beside_another_commit(|container, other| {
+        drop(other);
+        wait_until("the container running", Duration::from_secs(10), || {
+            Ok((container.status()?.as_deref() == Some("running")).then_some(()))
+        })
+    })
+}
+
+#[test]
+fn a_pause_that_comes_while_another_commit_is_at_work_is_not_undone() -> Result {
+    beside_another_commit(|container, other| {
+        container.unpause()?;
+        sleep(Duration::from_millis(500));
+        container.pause()?;
+        drop(other);
+        sleep(Duration::from_secs(2));
+        assert_eq!(container.status()?.as_deref(), Some("paused"));
+        Ok(())
+    })
 }
 
 #[test]
