@@ -45,8 +45,8 @@ impl ProcessIdentity {
         })
     }
 
-    /// Whether the process that wrote `identity` cannot be running any more. One of another PID namespace might be, and
-    /// so might one whose identity we do not understand.
+    /// Whether the process that wrote `identity` cannot be running any more. One of another PID namespace might be (and some
+    /// containers have boot IDs of their own), and so might one that we cannot see or whose identity we do not understand.
     pub fn is_known_to_be_gone(identity: &str) -> bool {
         let Some(Self {
             pid,
@@ -60,7 +60,7 @@ impl ProcessIdentity {
         let (Ok(our_boot), Ok(our_home)) = (boot_id(), namespace("pid")) else {
             return false;
         };
-        boot != our_boot || (home == our_home && start_time(pid).ok() != Some(start))
+        home == our_home && (boot != our_boot || has_gone(pid, &start))
     }
 
     /// Ends the process that wrote `identity`, even one that is stopped; nothing else that has got its number since.
@@ -101,6 +101,14 @@ impl std::fmt::Display for ProcessIdentity {
             namespace,
         } = self;
         write!(formatter, "{pid}:{start_time}:{boot}:{namespace}")
+    }
+}
+
+/// Whether the process that had this number and start time is there no more.
+fn has_gone(pid: u32, start: &str) -> bool {
+    match start_time(pid) {
+        Ok(now) => now != start,
+        Err(error) => matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)),
     }
 }
 
@@ -274,9 +282,14 @@ mod tests {
             ..own
         };
         assert!(ProcessIdentity::is_known_to_be_gone(&earlier.to_string()));
+        let before = ProcessIdentity {
+            boot: "1".into(),
+            ..ProcessIdentity::of_this_process().unwrap()
+        };
+        assert!(ProcessIdentity::is_known_to_be_gone(&before.to_string()));
         let elsewhere = ProcessIdentity {
             namespace: "1".into(),
-            ..earlier
+            ..before
         };
         assert!(!ProcessIdentity::is_known_to_be_gone(
             &elsewhere.to_string()
