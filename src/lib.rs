@@ -35,6 +35,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use arguments::{CommitArguments, Invocation, Refusal};
 use passthrough::RealNerdctl;
 use settings::{ROOTLESS, Strategy};
+use system::signals;
 
 /// Does what the command line `words` asks for, the program's name first; returns the exit code.
 #[must_use]
@@ -101,8 +102,10 @@ fn help_of_commit(name: &str, words: &[OsString]) -> i32 {
         Ok(Some(real)) => real,
         Err(_) => return pass_through(words),
     };
-    let ended = real.command(words).status();
-    match ended.with_context(|| format!("running {}", real.path().display())) {
+    let run = || format!("running {}", real.path().display());
+    let ended =
+        signals::hear_of_children().and_then(|()| real.command(words).status().with_context(run));
+    match ended {
         Ok(status) if status.success() => {
             print(commit_help::ADDED);
             0

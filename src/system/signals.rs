@@ -48,6 +48,7 @@ pub fn take_over() -> Result<()> {
     // SAFETY: ignoring is no handler; a closed pipe then fails the write instead of ending us without clean-up.
     unsafe { nix::sys::signal::signal(Signal::SIGPIPE, SigHandler::SigIgn) }
         .context("ignoring SIGPIPE")?;
+    hear_of_children()?;
     let ending = ending_signals();
     ending.thread_block().context("blocking signals")?;
     block_stops()?;
@@ -55,6 +56,14 @@ pub fn take_over() -> Result<()> {
         .name("signals".into())
         .spawn(move || collect(&ending))
         .context("starting the thread that waits for signals")?;
+    Ok(())
+}
+
+/// Children that whoever started us has us ignore would leave no status.
+pub fn hear_of_children() -> Result<()> {
+    // SAFETY: the default is no handler.
+    unsafe { nix::sys::signal::signal(Signal::SIGCHLD, SigHandler::SigDfl) }
+        .context("no longer ignoring SIGCHLD")?;
     Ok(())
 }
 

@@ -126,6 +126,19 @@ fn nothing_of_a_daemon_matters_to_what_is_passed_on() -> Result {
     Ok(())
 }
 
+/// As a daemon's children may inherit it.
+#[test]
+fn the_help_of_a_commit_is_shown_where_children_are_ignored() -> Result {
+    let setting = Setting::new()?;
+    let real = setting.script("real", b"#!/bin/sh\necho theirs\n")?;
+    let mut command = setting.as_real(Command::new("sh"), &real);
+    command.args(["-c", "trap '' CHLD; exec \"$@\"", "sh"]);
+    command.arg(&setting.alias).args(["commit", "--help"]);
+    let helped = outcome(&mut command)?.succeeded()?.text();
+    assert!(helped.starts_with("theirs\n") && helped.contains("freezeframe adds:"));
+    Ok(())
+}
+
 /// Only where it has shown any.
 #[test]
 fn the_help_of_a_commit_is_the_real_ones_and_then_ours() -> Result {
