@@ -150,6 +150,8 @@ impl BlobWriter {
         labels: &HashMap<String, String>,
     ) -> Result<Option<WrittenBlob>> {
         let blob = self.blob();
+        // Should another commit have it already, it is not collected with that one's lease meanwhile.
+        self.client.lease_content(&blob.digest)?;
         let committed = Ingest::new(&self.client).commit_file(&blob, labels.clone());
         if committed.as_ref().is_err_and(is_out_of_range) {
             return Ok(None);

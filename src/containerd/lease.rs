@@ -103,7 +103,7 @@ impl Containerd {
         self.lease_resource(&format!("snapshots/{snapshotter}"), name)
     }
 
-    /// Lets the lease own content that is there already.
+    /// Lets the lease own content that is there already, or comes.
     pub fn lease_content(&self, digest: &str) -> Result<()> {
         self.lease_resource("content", digest)
     }
