@@ -74,9 +74,12 @@ impl Drop for Mark {
 
 /// Removes the mark of `name` if it is `holder`'s.
 pub fn forget(name: &str, holder: &str) {
-    let path = path_of(name);
-    if Inscription::read(&path).is_some_and(|mark| mark.holder == holder) {
-        remove(&path);
+    remove_of(&path_of(name), holder);
+}
+
+fn remove_of(path: &Path, holder: &str) {
+    if Inscription::read(path).is_some_and(|mark| mark.holder == holder) {
+        remove(path);
     }
 }
 
@@ -114,7 +117,8 @@ impl AbandonedMark {
     /// Removes it with its watchdog: one that is stopped would thaw what it no longer knows, whenever it goes on.
     pub fn clear(self) {
         ProcessIdentity::kill(&self.inscription.watchdog);
-        remove(&self.path);
+        // Another commit may have seen to it, and have put its own there.
+        remove_of(&self.path, &self.inscription.holder);
     }
 }
 
@@ -192,6 +196,27 @@ mod tests {
                 scope.spawn(mark_often);
             }
         });
+    }
+
+    #[test]
+    fn a_mark_that_another_commit_has_put_in_its_place_is_not_cleared() {
+        let own = ProcessIdentity::of_this_process().unwrap();
+        let name = unique_name();
+        let mark = Mark::write(&name, &own).unwrap();
+        let dead = |holder: &str| Inscription {
+            holder: holder.to_owned(),
+            watchdog: "another".to_owned(),
+            mounts: String::new(),
+            name: name.clone(),
+        };
+        let abandoned = |inscription| AbandonedMark {
+            path: mark.path.clone(),
+            inscription,
+        };
+        abandoned(dead("another")).clear();
+        assert!(mark.path.exists());
+        abandoned(dead(&own.to_string())).clear();
+        assert!(!mark.path.exists());
     }
 
     #[test]
