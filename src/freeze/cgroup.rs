@@ -97,12 +97,15 @@ impl Cgroup {
                 Version::One => "FROZEN",
                 Version::Two => "1",
             })?;
-            if self.is_frozen()? {
-                return Ok(true);
+            let is_frozen = self.is_frozen()?;
+            if !is_frozen {
+                std::thread::sleep(POLL_PAUSE);
             }
-            std::thread::sleep(POLL_PAUSE);
             if looked.elapsed() > bound / 2 {
                 return self.thaw().map(|()| false);
+            }
+            if is_frozen {
+                return Ok(true);
             }
             looked = Instant::now();
         }
