@@ -2,11 +2,15 @@
 
 use serde_json::Value;
 
-/// This machine's.
+/// This machine's. Most others have the same name in Rust (`std::env::consts::ARCH`) and in Go (`runtime.GOARCH`).
 pub fn host_architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
+        "x86" => "386",
+        "loongarch64" => "loong64",
+        "powerpc64" if cfg!(target_endian = "little") => "ppc64le",
+        "powerpc64" => "ppc64",
         other => other,
     }
 }
