@@ -8,7 +8,6 @@
 mod output;
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
@@ -170,15 +169,14 @@ fn wait(child: &mut Child) -> Result<ExitStatus> {
     }
 }
 
-/// Writes the container's root file system back. One that does not run has little that is dirty, and no root to open. It
-/// only helps: where it fails the commit does not.
+/// Writes the container's root file system back, wherever its first process has put its root. One that does not run has
+/// little that is dirty, and no root to open. It only helps: where it fails the commit does not.
 fn sync_root(task: Task) -> Result<()> {
     if task.status == TaskStatus::Idle {
         return Ok(());
     }
-    let synced = File::open(format!("/proc/{}/root", task.pid))
-        .map_err(Into::into)
-        .and_then(|root| DiskSync::of_file_system(&root)?.wait());
+    let root = PathBuf::from(format!("/proc/{}/root", task.pid));
+    let synced = DiskSync::of_file_system_at(root).and_then(DiskSync::wait);
     if let Err(error) = synced {
         signals::check()?;
         log::debug(&format!("no syncfs of the container's root: {error:#}"));

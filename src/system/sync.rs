@@ -2,11 +2,12 @@
 //! endless.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rustix::fs::{fdatasync, syncfs};
+use rustix::fs::{CWD, Mode, OFlags, fdatasync, openat, syncfs};
 
 use super::signals;
 
@@ -26,6 +27,13 @@ impl DiskSync {
         let file = file.as_fd().try_clone_to_owned();
         let file = file.context("duplicating a descriptor")?;
         Self::start("syncfs", move || syncfs(file))
+    }
+
+    /// The same of the one that this directory is on, which may belong to a server that does not answer.
+    pub fn of_file_system_at(directory: PathBuf) -> Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let open = move || openat(CWD, directory, flags, Mode::empty());
+        Self::start("syncfs", move || syncfs(open()?))
     }
 
     /// Starts to write back what is in `files`.
