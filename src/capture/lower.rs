@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use super::overlay_attributes::is_opaque;
 use super::signature::{Kind, Signature};
 use crate::system::attributes::Attributes;
+use crate::system::signals;
 use crate::system::tree::{self, Tree};
 
 /// The layers, the uppermost first.
@@ -98,6 +99,7 @@ impl Merged {
         let mut names = BTreeSet::new();
         for (_, directory) in &self.directories {
             tree::for_each_name(directory.as_fd(), |name| {
+                signals::check().map_err(io::Error::other)?;
                 if !known.contains(name) && !names.contains(name) && self.look(name)?.is_some() {
                     names.insert(name.into());
                 }

@@ -54,9 +54,8 @@ struct Comparison<'a> {
     lower: &'a Lower,
     /// Of every entry, whether it is the same below; of directories, with all that is in them.
     unchanged: Vec<bool>,
-    /// Of every directory, the layers that have it as well, and the time it has there.
+    /// Of every directory, the layers that have it as well.
     layers: Vec<Layers>,
-    seconds: Vec<i64>,
     /// Of every directory that the layers have as well, whether it hides what they have in it.
     hides: Vec<bool>,
     /// Those that have the mark for that, and what of the layers is hidden by directories.
@@ -75,7 +74,6 @@ impl<'a> Comparison<'a> {
             lower,
             unchanged: vec![false; count],
             layers,
-            seconds: vec![0; count],
             hides: vec![false; count],
             opaque: Vec::new(),
             hidden: Vec::new(),
@@ -85,19 +83,21 @@ impl<'a> Comparison<'a> {
     /// Compares what is in a directory, each by itself.
     fn compare_children(&mut self, index: usize) -> Result<()> {
         let children: Vec<usize> = self.scan.children(index).collect();
-        let layers = std::mem::take(&mut self.layers[index]);
         if self.scan.node(index).kind() != Kind::Directory {
             return Ok(());
         }
+        let path = self.scan.path(index);
+        let directory = self.clone.directory(&path)?;
+        let is_opaque = is_opaque(&Attributes::of(directory.as_fd())?)?;
+        self.opaque.extend(is_opaque.then_some(index));
+        let layers = std::mem::take(&mut self.layers[index]);
         if layers.is_empty() {
             for child in children {
                 self.unchanged[child] = self.scan.node(child).kind() == Kind::Whiteout;
             }
             return Ok(());
         }
-        let path = self.scan.path(index);
         let merged = self.lower.directory(&layers, &path)?;
-        let directory = self.clone.directory(&path)?;
         for &child in &children {
             signals::check()?;
             let (node, name) = (self.scan.node(child), self.scan.name(child));
@@ -107,12 +107,9 @@ impl<'a> Comparison<'a> {
                 Some(below) => is_same(directory.as_fd(), node, name, below)?,
             };
             if let Some(below) = below {
-                self.seconds[child] = below.signature.modified.seconds().unwrap_or(0);
                 self.layers[child] = below.layers;
             }
         }
-        let is_opaque = is_opaque(&Attributes::of(directory.as_fd())?)?;
-        self.opaque.extend(is_opaque.then_some(index));
         self.hides[index] = self.hides[self.scan.parent(index)] || is_opaque;
         if self.hides[index] {
             let names = children.iter().map(|child| self.scan.name(*child));
@@ -144,8 +141,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Removes what did not change, and puts whiteouts in the place of marks. An unchanged directory that has to stay gets the
-    /// time that it has below.
+    /// Removes what did not change, and puts whiteouts in the place of marks.
     fn carry_out(&self) -> Result<()> {
         let mut gone = vec![false; self.unchanged.len()];
         for index in self.scan.entries() {
@@ -154,12 +150,9 @@ impl<'a> Comparison<'a> {
         let mut times = HashMap::new();
         for index in self.scan.entries().rev() {
             let parent = self.scan.parent(index);
-            let node = self.scan.node(index);
             if gone[index] {
                 self.remove(index, parent)?;
                 times.entry(parent).or_insert(self.time_of(parent));
-            } else if self.unchanged[index] && node.kind() == Kind::Directory {
-                times.insert(index, self.seconds[index]);
             }
         }
         for (index, names) in &self.hidden {
