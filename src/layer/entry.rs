@@ -6,11 +6,10 @@ use std::ops::Range;
 use rustix::fs::FileType;
 use tar::{EntryType, Header};
 
-use super::records::Records;
+use super::records::{NAME_FIELD, Records};
 use crate::capture::scan::Node;
 
 /// The ustar header's fields: names, and numbers of seven and of eleven octal digits.
-pub const NAME_FIELD: Range<usize> = 0..100;
 const LINK_FIELD: Range<usize> = 157..257;
 const PREFIX_FIELD: Range<usize> = 345..500;
 const MOST_IN_SEVEN_DIGITS: u64 = 0o777_7777;

@@ -1,13 +1,14 @@
 //! PAX records (pax(1), "pax Extended Header"), and the header of the member that has those of the next one.
 
 use std::io::Write;
+use std::ops::Range;
 
 use tar::{EntryType, Header};
 
-use super::entry::NAME_FIELD;
-
+/// Of the ustar header.
+pub const NAME_FIELD: Range<usize> = 0..100;
 /// As Go's archive/tar has it, but for the directory before it.
-const FOLDER: &[u8] = b"PaxHeaders.0/";
+const FOLDER: &[u8] = b"PaxHeaders.0";
 
 /// As they are written, one after the other.
 #[derive(Default)]
@@ -43,11 +44,13 @@ impl Records {
         header.set_size(self.0.len() as u64);
         let path = path.strip_suffix(b"/").unwrap_or(path);
         let name = path.rsplit(|byte| *byte == b'/').next();
-        let name = name.into_iter().flatten().filter(|byte| byte.is_ascii());
-        let field = &mut header.as_mut_bytes()[NAME_FIELD];
-        for (place, byte) in field.iter_mut().zip(FOLDER.iter().chain(name)) {
-            *place = *byte;
-        }
+        let mut text = FOLDER.to_vec();
+        text.extend(b"/");
+        text.extend(name.into_iter().flatten().filter(|byte| byte.is_ascii()));
+        text.truncate(NAME_FIELD.len());
+        // One at the end would make it a directory's.
+        let text = text.strip_suffix(b"/").unwrap_or(&text);
+        header.as_mut_bytes()[NAME_FIELD][..text.len()].copy_from_slice(text);
         header.set_cksum();
         header
     }
@@ -77,6 +80,7 @@ mod tests {
         };
         assert_eq!(name("a/b/caf\u{e9}"), "PaxHeaders.0/caf");
         assert_eq!(name("a/b/"), "PaxHeaders.0/b");
+        assert_eq!(name("a/\u{e9}"), "PaxHeaders.0");
         let long = "x".repeat(255);
         assert_eq!(name(&long), format!("PaxHeaders.0/{}", &long[..87]));
     }
