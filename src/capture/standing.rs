@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::Capture;
 use super::delta::Delta;
 use crate::containerd::{Task, TaskStatus};
-use crate::freeze::Freezer;
+use crate::freeze::{Freezer, MayBeFrozen};
 use crate::system::signals;
 
 pub enum Standing {
@@ -56,7 +56,7 @@ impl Capture<'_> {
     /// A freeze may fail because the container has just stopped, or started again: that is no error, but another standing.
     pub fn unless_ended(&self, outcome: Result<Option<Delta>>, pid: u32) -> Result<Option<Delta>> {
         match outcome {
-            Err(error) if signals::check().is_err() => Err(error),
+            Err(error) if error.is::<MayBeFrozen>() || signals::check().is_err() => Err(error),
             Err(_) if self.containerd.has_ended(&self.subject.id, pid)? => Ok(None),
             outcome => outcome,
         }

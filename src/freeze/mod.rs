@@ -20,7 +20,7 @@ pub use cgroup::{Cgroup, Stuck, Version};
 pub use mark::check as check_marks;
 pub use pause_watch::{Pause, PauseWatch};
 
-use crate::containerd::{Containerd, TaskStatus};
+use crate::containerd::{Containerd, Task, TaskStatus};
 use crate::log;
 use crate::plan::Subject;
 use crate::system::signals::HeldStops;
@@ -101,7 +101,10 @@ impl Freezer {
             Self::Task {
                 containerd,
                 container,
-            } => containerd.pause_task(container).map(|()| true)?,
+            } => {
+                let paused = containerd.pause_task(container).map(|()| true);
+                paused.inspect_err(|_| self.await_late_pause())?
+            }
         };
         Ok(if is_frozen {
             Attempt::Frozen(frozen)
@@ -148,6 +151,24 @@ impl Freezer {
             }
         }
         Ok(())
+    }
+
+    /// To be asked before a thaw where it is not known what came of the freeze: containerd may not have paused the task yet,
+    /// and would do so after we have found nothing to thaw.
+    fn await_late_pause(&self) {
+        let Self::Task {
+            containerd,
+            container,
+        } = self
+        else {
+            return;
+        };
+        let containerd = containerd.for_cleaning_up();
+        let end = Instant::now() + SETTLING;
+        let is_running = |task: Task| task.status == TaskStatus::Running;
+        while Instant::now() < end && containerd.task(container).is_ok_and(is_running) {
+            std::thread::sleep(POLL_PAUSE);
+        }
     }
 
     /// # Errors
@@ -229,27 +250,12 @@ impl Freezer {
     }
 }
 
-/// A container that has ended, or that somebody else has resumed, needs it no more; one that still runs may yet be paused,
-/// where the answer to our call for that has never come.
+/// A container that has ended, or that somebody else has resumed, needs it no more.
 fn resume(containerd: &Containerd, container: &str) -> Result<()> {
-    let end = Instant::now() + SETTLING;
-    loop {
-        let resumed = containerd.resume_task(container);
-        if resumed.is_ok() {
-            return resumed;
-        }
-        let status = containerd.task(container)?.status;
-        if status == TaskStatus::Idle {
-            return Ok(());
-        }
-        if Instant::now() > end {
-            return if status == TaskStatus::Paused {
-                resumed
-            } else {
-                Ok(())
-            };
-        }
-        std::thread::sleep(POLL_PAUSE);
+    let resumed = containerd.resume_task(container);
+    match resumed {
+        Err(_) if containerd.task(container)?.status != TaskStatus::Paused => Ok(()),
+        resumed => resumed,
     }
 }
 
@@ -289,11 +295,8 @@ impl Frozen<'_> {
     /// As the freezer's own thaw.
     pub fn thaw(mut self) -> Result<Duration> {
         match self.thaw_now() {
-            Ok(()) => Ok(self.since.elapsed()),
-            Err(error) => {
-                self.leave();
-                Err(error)
-            }
+            Err(error) if !self.leave() => Err(error),
+            _ => Ok(self.since.elapsed()),
         }
     }
 
@@ -305,8 +308,8 @@ impl Frozen<'_> {
         Ok(())
     }
 
-    /// The watchdog sees our end of its pipe close, and tries as well; the mark stays for the next commit. Returns whether
-    /// the watchdog was done before us.
+    /// The watchdog sees our end of its pipe close, and tries as well; the mark stays for the next commit. Says whether the
+    /// watchdog has done it.
     fn leave(&mut self) -> bool {
         self.is_over = true;
         if let Some(mark) = self.mark.take() {

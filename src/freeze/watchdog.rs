@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::{CommandExt, parent_id};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -110,7 +110,8 @@ impl Watchdog {
     pub fn leave(&mut self, patience: Duration) -> bool {
         drop(self.pipe.take());
         self.is_left = true;
-        ends_within(&mut self.child, patience)
+        let succeeded = |end: ExitStatus| end.success();
+        ends_within(&mut self.child, patience) && self.child.wait().is_ok_and(succeeded)
     }
 
     fn tell(&mut self, message: u8) -> io::Result<()> {
@@ -172,6 +173,9 @@ impl Duty {
 
 /// The watchdog's own life; `words` say how long a freeze may be held, in milliseconds, and what it watches over. Returns
 /// when the committing process has ended.
+///
+/// # Errors
+/// What was left to be done could not be.
 pub fn run(words: &[OsString]) -> Result<()> {
     let (hold, words) = words
         .split_first()
@@ -193,7 +197,8 @@ pub fn run(words: &[OsString]) -> Result<()> {
             Event::Late if ward.free() => duty = Duty::Mark,
             Event::Late => duty = Duty::told(ABOUT_TO_FREEZE, hold),
             Event::Gone => {
-                ward.end(duty, &parent.to_string());
+                let is_over = ward.end(duty, &parent.to_string());
+                ensure!(is_over, "the container may still be frozen");
                 return Ok(());
             }
         }
@@ -227,8 +232,8 @@ impl Ward {
         }
     }
 
-    /// The committing process, `parent`, has ended with that left to do.
-    fn end(&self, duty: Duty, parent: &str) {
+    /// The committing process, `parent`, has ended with that left to do; says whether nothing is left any more.
+    fn end(&self, duty: Duty, parent: &str) -> bool {
         let is_over = match duty {
             // It may have died between its mark and its freeze, or between the thaw and the mark's removal.
             Duty::Nothing => true,
@@ -241,6 +246,7 @@ impl Ward {
         {
             mark::forget(&freezer.name(), parent);
         }
+        is_over
     }
 
     fn is_free(&self) -> bool {
@@ -282,6 +288,7 @@ fn next_message(deadline: Option<Instant>) -> Result<Event> {
 
 /// There is nobody to tell of a failure; it may be passing, so it is tried again. The mark tells the next commit.
 fn thaw(freezer: &Freezer) -> bool {
+    freezer.await_late_pause();
     for _ in 0..50 {
         if freezer.thaw().is_ok() {
             return true;
