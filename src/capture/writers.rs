@@ -70,7 +70,10 @@ impl Writers {
     fn add(&mut self, found: Self) {
         self.names.extend(found.names);
         self.inodes.extend(found.inodes);
-        self.is_blind |= found.is_blind;
+        self.is_blind |= found.is_blind || self.names.len() > MOST_NAMES;
+        if self.is_blind {
+            self.names = HashSet::new();
+        }
     }
 
     pub fn is_empty(&self) -> bool {
