@@ -1,7 +1,7 @@
 //! The names in a configuration as the specifications spell them: whoever reads one in Go takes any case for the same (Go's
 //! encoding/json, `Unmarshal`), so that images with others work, and `--change` must find what it replaces.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// OCI image specification, `config.md`.
 const TOP: [&str; 10] = [
@@ -35,7 +35,7 @@ const SETTINGS: [&str; 13] = [
 ];
 const STEP: [&str; 5] = ["author", "comment", "created", "created_by", "empty_layer"];
 
-/// Renames what the specifications know; of several spellings theirs counts.
+/// Renames what the specifications know. Of several spellings the last counts, as in Go, in the order in which we write them.
 pub fn correct(config: &mut Value) {
     rename(config, &TOP);
     if let Some(root_file_system) = config.get_mut("rootfs") {
@@ -56,16 +56,11 @@ fn rename(object: &mut Value, names: &[&str]) {
         return;
     };
     for name in names {
-        while let Some(value) = take_misspelt(object, name) {
-            object.entry(*name).or_insert(value);
-        }
+        let is_same = |key: &&String| key.eq_ignore_ascii_case(name);
+        let keys: Vec<String> = object.keys().filter(is_same).cloned().collect();
+        let last = keys.iter().filter_map(|key| object.remove(key)).last();
+        object.extend(last.map(|value| ((*name).to_owned(), value)));
     }
-}
-
-fn take_misspelt(object: &mut Map<String, Value>, name: &str) -> Option<Value> {
-    let is_misspelt = |key: &&String| key.eq_ignore_ascii_case(name) && *key != name;
-    let key = object.keys().find(is_misspelt)?.clone();
-    object.remove(&key)
 }
 
 #[cfg(test)]
@@ -79,7 +74,7 @@ mod tests {
         let mut config = json!({
             "OS": "linux",
             "mine": {"cmd": 1},
-            "Config": {"cmd": ["a"], "env": ["A=1"], "ENTRYPOINT": ["b"], "Entrypoint": ["c"], "mine": 1},
+            "Config": {"Cmd": ["new"], "cmd": ["a"], "env": ["A=1"], "ENTRYPOINT": ["b"], "Entrypoint": ["c"], "mine": 1},
             "RootFS": {"Diff_IDs": ["sha256:a"]},
             "history": [{"Empty_Layer": true}, 7],
         });
