@@ -289,26 +289,30 @@ impl<'tree> Clone<'tree> {
         let (scan, settling, ledger) = (&self.scan, self.settling, &self.ledger);
         let (write_back, room) = (&self.write_back, &self.room);
         let check: &Check = &|| Ok(signals::check()?);
+        let check_room = || room.as_ref().map_or(Ok(()), Room::check);
+        let check_all: &Check = &|| check().and_then(|()| check_room());
         let workers = &mut self.workers;
         let made = workers::with_each(workers, parts.len(), 1, |worker, range| {
             let (mut made, mut entries) = (Vec::new(), Vec::new());
             let before = worker.reader.bytes;
             let files = parts[range.start];
-            // One by itself is asked for no sooner than it is read.
-            if files.len() > 1 {
+            // One by itself is asked for no sooner than it is read; it may fill the disk.
+            let is_large = files.len() == 1;
+            if !is_large {
                 worker.reader.fetch(scan, files);
             }
+            let meanwhile = if is_large { check_all } else { check };
             for &index in files {
                 check()?;
                 let has_copy = work.copies.contains_key(&index) && ledger.is_made(index);
-                entries.push(worker.read(scan, index, has_copy.then_some(index), check)?);
+                entries.push(worker.read(scan, index, has_copy.then_some(index), meanwhile)?);
                 if worker.reader.memory.has_enough() {
                     worker.write(scan, settling, &mut entries, &mut made)?;
                 }
             }
             worker.write(scan, settling, &mut entries, &mut made)?;
             write_back.wrote(worker.reader.bytes - before)?;
-            room.as_ref().map_or(Ok(()), Room::check)?;
+            check_room()?;
             Ok(made)
         })?;
         for (index, is_settled) in made.into_iter().flatten() {

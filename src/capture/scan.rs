@@ -62,7 +62,7 @@ pub struct Scan {
 }
 
 /// Asked again and again whether to go on.
-pub type Check = dyn Fn() -> Result<()> + Sync;
+pub type Check<'a> = dyn Fn() -> Result<()> + Sync + 'a;
 
 impl Scan {
     /// Scans `tree`; `check` is asked between directories.
