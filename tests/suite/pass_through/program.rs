@@ -128,14 +128,18 @@ fn nothing_of_a_daemon_matters_to_what_is_passed_on() -> Result {
 
 /// As a daemon's children may inherit it.
 #[test]
-fn the_help_of_a_commit_is_shown_where_children_are_ignored() -> Result {
+fn the_real_nerdctl_is_waited_for_where_children_are_ignored() -> Result {
     let setting = Setting::new()?;
     let real = setting.script("real", b"#!/bin/sh\necho theirs\n")?;
-    let mut command = setting.as_real(Command::new("sh"), &real);
-    command.args(["-c", "trap '' CHLD; exec \"$@\"", "sh"]);
-    command.arg(&setting.alias).args(["commit", "--help"]);
-    let helped = outcome(&mut command)?.succeeded()?.text();
+    let ignoring = |words: &[&str]| {
+        let mut command = setting.as_real(Command::new("env"), &real);
+        command.arg("--ignore-signal=CHLD").arg(&setting.alias);
+        outcome(command.args(words))
+    };
+    let helped = ignoring(&["commit", "--help"])?.succeeded()?.text();
     assert!(helped.starts_with("theirs\n") && helped.contains("freezeframe adds:"));
+    let nowhere = ["--address", "/nowhere", "commit", "container", "image"];
+    assert_eq!(ignoring(&nowhere)?.succeeded()?.text(), "theirs");
     Ok(())
 }
 
