@@ -1,8 +1,8 @@
 //! The report: what a commit did, as one JSON object for programs and one line for people.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::fd::AsRawFd;
+use std::io::{self, Write, stderr, stdout};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::stages::Stages;
+use crate::system::output::write_all;
 use crate::system::process::unique_name;
 use crate::system::same_file::is_same_file;
 use crate::system::signals;
@@ -23,7 +24,8 @@ use crate::system::signals;
 /// As many as the kernel follows (`path_resolution(7)`).
 const MOST_LINKS: usize = 40;
 const READER_POLL: Duration = Duration::from_millis(20);
-const OUR_OUTPUT: [&str; 2] = ["/proc/self/fd/1", "/proc/self/fd/2"];
+const OUR_OUTPUT: &str = "/proc/self/fd/1";
+const OUR_ERRORS: &str = "/proc/self/fd/2";
 
 /// The fields in their documented order; what is not known, or did not come to be, is null.
 #[derive(Serialize)]
@@ -89,6 +91,13 @@ impl Report {
         let mut text = serde_json::to_vec(self).context("making the report")?;
         text.push(b'\n');
         let describe = || format!("writing the report {}", path.display());
+        // Through the descriptor, so that who writes there after us does so behind it.
+        if is_same_file(path, OUR_OUTPUT.as_ref()) {
+            return write_all(stdout().as_fd(), &text).with_context(describe);
+        }
+        if is_same_file(path, OUR_ERRORS.as_ref()) {
+            return write_all(stderr().as_fd(), &text).with_context(describe);
+        }
         if is_stream(path) {
             return append(path, &text).with_context(describe);
         }
@@ -137,10 +146,7 @@ fn is_stream(path: &Path) -> bool {
         return false;
     };
     let is_other = !there.is_file() && !there.is_dir();
-    is_other
-        || OUR_OUTPUT
-            .iter()
-            .any(|output| is_same_file(path, output.as_ref()))
+    is_other || is_same_file(path, OUR_OUTPUT.as_ref()) || is_same_file(path, OUR_ERRORS.as_ref())
 }
 
 /// Where links lead, so that they stay, though nothing be there yet; the kernel decides whether they may be followed

@@ -8,7 +8,7 @@ use harness::{BASE, Commit, Container, Ctr, Daemon, Result, outcome};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
 const REFERENCE: &str = "docker.io/library/reported:latest";
@@ -94,7 +94,7 @@ fn expect_measures(report: &Value) {
     assert!((1_000_000..1_100_000).contains(&cloned), "{cloned}");
     assert!(report["bytes_copied_frozen"].is_u64());
     let frozen = report["frozen_ms"].as_f64().expect("frozen_ms");
-    assert!(frozen > 0.0 && frozen < 5_000.0, "{frozen}");
+    assert!(frozen > 0.0, "{frozen}");
     let stages = report["stages_ms"].as_object().expect("stages_ms");
     for stage in ["scan", "copy", "freeze", "layer", "image"] {
         assert!(stages[stage].is_f64(), "{stage} in {stages:?}");
@@ -142,6 +142,31 @@ fn the_flag_counts_more_than_the_environment_and_replaces_what_was_there() -> Re
         .map(|entry| Ok(entry?.file_name()))
         .collect::<Result<_>>()?;
     assert_eq!(names, ["by-flag.json"], "nothing temporary is left");
+    Ok(())
+}
+
+/// As in a script whose output goes to a log.
+#[test]
+fn who_writes_to_the_same_file_afterwards_does_so_behind_the_report() -> Result {
+    let daemon = Daemon::start()?;
+    let container = changed_container(&daemon)?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    for path in ["/dev/stdout", "/dev/stderr"] {
+        let log = daemon.new_folder("log")?.join("log");
+        let file = fs::File::create(&log)?;
+        let mut command = freezeframe.command();
+        command.args(["commit", &container.name, REFERENCE, "--report", path]);
+        command.stdout(file.try_clone()?).stderr(file.try_clone()?);
+        assert!(command.status()?.success());
+        (&file).write_all(b"afterwards\n")?;
+        let log = fs::read_to_string(&log)?;
+        let lines: Vec<&str> = log.lines().collect();
+        let [digest, report, "afterwards"] = lines[..] else {
+            panic!("{path}: {log}");
+        };
+        let report: Value = serde_json::from_str(report)?;
+        assert_eq!(report["config_digest"], digest, "{path}");
+    }
     Ok(())
 }
 
