@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use nix::unistd::{AccessFlags, eaccess};
 
 use crate::system::process::set_variable;
 use crate::system::same_file::is_same_file;
@@ -36,7 +37,7 @@ impl RealNerdctl {
     /// `$FREEZEFRAME_NERDCTL`, else the first `nerdctl` in PATH that is not this program under whatever name.
     ///
     /// # Errors
-    /// The variable names this program or nothing that is in PATH, or a chain of stand-ins has come back to us. Finding
+    /// The variable names this program or nothing that can be run, or a chain of stand-ins has come back to us. Finding
     /// nothing is no error.
     pub fn find() -> Result<Option<Self>> {
         if env::var_os(GUARD).is_some() {
@@ -46,6 +47,12 @@ impl RealNerdctl {
         }
         if let Some(path) = env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
             let path = absolute_or_slashed(PathBuf::from(path))?;
+            if let Err(error) = eaccess(&path, AccessFlags::X_OK) {
+                let (path, error) = (path.display(), error.desc());
+                bail!(
+                    "{VARIABLE} names {path}, which cannot be run ({error}): set it to the path of the real nerdctl"
+                );
+            }
             if is_this_program(&path) {
                 bail!("{VARIABLE} names freezeframe itself: set it to the real nerdctl");
             }

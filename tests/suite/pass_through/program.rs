@@ -46,6 +46,20 @@ fn a_name_without_a_slash_is_looked_for_in_path_and_nowhere_else() -> Result {
 }
 
 #[test]
+fn a_path_that_leads_nowhere_is_named_with_the_variable() -> Result {
+    let setting = Setting::new()?;
+    for words in [&["ps"][..], &["commit", "--help"]] {
+        let mut command = setting.nerdctl(Path::new("/nonexistent/nerdctl"));
+        let seen = outcome(command.args(words))?;
+        assert_eq!(seen.status.code(), Some(127), "{}", seen.describe());
+        let said = seen.error_text();
+        let wanted = "FREEZEFRAME_NERDCTL names /nonexistent/nerdctl, which cannot be run";
+        assert!(said.contains(wanted), "{said}");
+    }
+    Ok(())
+}
+
+#[test]
 fn our_own_links_in_path_are_passed_over() -> Result {
     let setting = Setting::new()?;
     let own = Path::new(FREEZEFRAME);
