@@ -98,7 +98,7 @@ mod tests {
 
     fn man_page() -> Vec<u8> {
         let mut text = Vec::new();
-        let page = Man::new(command()).date("").manual("freezeframe");
+        let page = Man::new(command()).date("\"\"").manual("freezeframe");
         page.render_title(&mut text).unwrap();
         page.render_name_section(&mut text).unwrap();
         page.render_synopsis_section(&mut text).unwrap();

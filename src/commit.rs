@@ -259,8 +259,9 @@ impl Commit<'_> {
     fn delegated(&mut self, status: ExitStatus) -> i32 {
         let code = exit_code(status);
         self.killed_by = status.signal();
-        self.report.image = Some(self.arguments.reference.clone());
-        if code != 0 {
+        if code == 0 {
+            self.report.image = Some(self.arguments.reference.clone());
+        } else {
             self.report.error = Some(format!("the real nerdctl ended with {status}"));
         }
         code

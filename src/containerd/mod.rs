@@ -210,17 +210,24 @@ impl Containerd {
         match self.patience {
             Patience::Interruptible => tokio::select! {
                 stopped = signal() => CallError::Stopped(stopped),
-                () = self.silence() => unanswered(),
+                () = self.silence() => self.unanswered(),
             },
             Patience::Steady => {
                 self.silence().await;
-                unanswered()
+                self.unanswered()
             }
             Patience::CleaningUp => {
                 tokio::time::sleep(CLEAN_UP_BOUND).await;
-                unanswered()
+                self.unanswered()
             }
         }
+    }
+
+    fn unanswered(&self) -> CallError {
+        let address = self.address().display();
+        CallError::Daemon(Status::deadline_exceeded(format!(
+            "it does not answer at {address}: is it stopped, or its disk stuck?"
+        )))
     }
 
     /// Comes to an end when the daemon has given no sign of life for long.
@@ -243,12 +250,6 @@ async fn signal() -> signals::Stopped {
         }
         tokio::time::sleep(SIGNAL_POLL).await;
     }
-}
-
-fn unanswered() -> CallError {
-    CallError::Daemon(Status::deadline_exceeded(
-        "it does not answer: is it stopped, or its disk stuck?",
-    ))
 }
 
 /// In nerdctl's words, which names the socket and the reason.
