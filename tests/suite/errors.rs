@@ -254,6 +254,21 @@ fn too_little_disk_is_said_before_it_is_full() -> Result {
     scene.expect_nothing_done()
 }
 
+#[test]
+fn too_few_inodes_are_said_before_any_is_taken() -> Result {
+    let daemon = Options {
+        inodes: Some(6_000),
+        ..Options::default()
+    }
+    .start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    container.shell("mkdir /many && cd /many && seq 3000 | xargs touch")?;
+    let scene = Scene::of(container)?;
+    let commit = scene.commit()?;
+    expect_error(&commit, "too few inodes");
+    scene.expect_nothing_done()
+}
+
 /// A running container, and what its daemon held before.
 struct Scene<'d> {
     container: Container<'d>,

@@ -11,13 +11,14 @@ mod records;
 
 use crate::FREEZEFRAME;
 use harness::{Commit, Committing, Container, Daemon, Freezeframe, Heartbeat, Leftovers, Result};
-use harness::{Signal, wait_until};
+use harness::{Signal, View, wait_until};
+use std::fs;
 use std::time::Duration;
 
 /// All that `--debug` announces of a direct commit.
-const STAGES: [&str; 13] = [
-    "resolve", "plan", "lock", "lease", "prepare", "scan", "copy", "freeze", "finish", "layer",
-    "sync", "image", "release",
+const STAGES: [&str; 14] = [
+    "resolve", "plan", "lock", "lease", "prepare", "scan", "copy", "freeze", "finish", "compare",
+    "layer", "sync", "image", "release",
 ];
 /// How long a commit may take to end, on a busy machine.
 const BOUND: Duration = Duration::from_secs(150);
@@ -67,12 +68,12 @@ impl<'d> Ship<'d> {
         })
     }
 
-    /// It ended well, or with one line that has all of `words`; the report says the same.
-    fn expect_success_or(&self, commit: &Commit, words: &[&str]) {
+    /// It ended well, with an image, or with one line that has all of `words`; the report says the same.
+    fn expect_success_or(&self, commit: &Commit, words: &[&str]) -> Result {
         let (outcome, report) = (&commit.outcome, &commit.report);
         if outcome.status.success() {
             assert_eq!(report["result"], "ok", "{}", self.stage);
-            return;
+            return self.expect_image(&outcome.text());
         }
         let described = format!("{}: {}", self.stage, outcome.describe());
         assert_eq!(outcome.status.code(), Some(1), "{described}");
@@ -90,7 +91,34 @@ impl<'d> Ship<'d> {
                 assert!(is_said, "{described}\n{report:#}");
             }
         }
+        Ok(())
     }
+
+    /// The one with this digest, and what the container has.
+    fn expect_image(&self, digest: &str) -> Result {
+        let daemon = self.container.daemon();
+        let manifest = daemon.ctr().manifest(&self.image)?;
+        assert_eq!(manifest["config"]["digest"], digest, "{}", self.stage);
+        let made = fs::read(View::snapshot(daemon, &self.image)?.path().join("bulk"))?;
+        let wanted = fs::read(self.container.root()?.join("bulk"))?;
+        assert!(made == wanted, "{}: another content", self.stage);
+        Ok(())
+    }
+}
+
+#[test]
+fn all_stages_are_known_here() -> Result {
+    let daemon = Daemon::start()?;
+    let ship = Ship::new(&daemon, STAGES[0])?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    let commit = freezeframe.commit(&ship.container, &ship.image, &["--debug"])?;
+    let said = commit.succeeded()?.outcome.error_text();
+    let stages = said.lines().filter_map(|line| {
+        let stage = line.split_once("msg=\"stage ")?.1;
+        stage.strip_suffix('"')
+    });
+    assert_eq!(stages.collect::<Vec<_>>(), STAGES);
+    Ok(())
 }
 
 struct Fleet<'d> {
@@ -129,12 +157,12 @@ impl<'d> Fleet<'d> {
     }
 
     /// Returns how many have succeeded.
-    fn expect_success_or(&self, commits: &[Commit], words: &[&str]) -> usize {
+    fn expect_success_or(&self, commits: &[Commit], words: &[&str]) -> Result<usize> {
         for (ship, commit) in self.ships.iter().zip(commits) {
-            ship.expect_success_or(commit, words);
+            ship.expect_success_or(commit, words)?;
         }
         let succeeded = |commit: &&Commit| commit.outcome.status.success();
-        commits.iter().filter(succeeded).count()
+        Ok(commits.iter().filter(succeeded).count())
     }
 
     fn expect_running(&self) -> Result {

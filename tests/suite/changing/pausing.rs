@@ -24,6 +24,9 @@ fn a_paused_container_that_runs_in_between_is_taken_at_one_moment() -> Result {
     scene.at_every_stage(run, Some("paused"), nothing)
 }
 
+/// At these stages the freeze is over.
+const THAWED: [&str; 3] = ["finish", "layer", "image"];
+
 #[test]
 fn a_container_that_is_paused_meanwhile_is_taken_at_one_moment_and_stays_paused() -> Result {
     let daemon = Daemon::start()?;
@@ -36,6 +39,7 @@ fn a_container_that_is_paused_meanwhile_is_taken_at_one_moment_and_stays_paused(
             Ok(())
         };
         scene.commit_while(stage, pause)?.succeeded()?;
+        assert!(paused || !THAWED.contains(&stage), "frozen at {stage}");
         scene.expect_state(Some(if paused { "paused" } else { "running" }), stage)?;
         scene.expect_lawful_image(stage)?;
         if paused {

@@ -38,7 +38,7 @@ fn full_from_every_stage_on(file_system: FileSystem) -> Result {
         let commit = committing.finish_within(BOUND)?;
         ship.expect_running()?;
         drop(filler);
-        ship.expect_success_or(&commit, &["space"]);
+        ship.expect_success_or(&commit, &["space"])?;
         failures += usize::from(!commit.outcome.status.success());
         freezeframe
             .commit(&ship.container, &ship.image, &[])?

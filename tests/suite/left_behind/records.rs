@@ -30,7 +30,7 @@ fn records_that_are_full_from_any_stage_on_are_said_and_nothing_is_left() -> Res
         let commit = committing.finish_within(BOUND)?;
         ship.expect_running()?;
         full.empty(daemon.ctr())?;
-        ship.expect_success_or(&commit, &["no space left"]);
+        ship.expect_success_or(&commit, &["no space left"])?;
         failures += usize::from(!commit.outcome.status.success());
         freezeframe
             .commit(&ship.container, &ship.image, &[])?

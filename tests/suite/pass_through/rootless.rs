@@ -85,6 +85,19 @@ fn a_commit_by_another_user_is_the_real_nerdctls_word_for_word() -> Result {
     Ok(())
 }
 
+/// What the container does meanwhile is not for us to see.
+#[test]
+fn a_commit_by_another_user_is_tried_once() -> Result {
+    let home = Home::new()?;
+    let script = "#!/bin/sh\necho tried >>tries; echo 'archive/tar: write too long' >&2; exit 1\n";
+    fs::write(home.path("real"), script)?;
+    let with_report = [&WORDS[..2], &["--report", "report"], &WORDS[2..]].concat();
+    let seen = outcome(&mut home.command(&with_report))?.failed()?;
+    assert!(seen.error_text().contains("write too long"));
+    assert_eq!(fs::read_to_string(home.path("tries"))?, "tried\n");
+    Ok(())
+}
+
 #[test]
 fn what_only_root_can_do_is_refused_to_another_user() -> Result {
     let home = Home::new()?;

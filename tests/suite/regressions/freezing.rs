@@ -61,6 +61,8 @@ fn a_pause_by_nerdctl_while_a_commit_is_under_way_holds_afterwards() -> Result {
         committing.stop()?;
         // It may have frozen meanwhile; then there is nothing that runs to be paused.
         let paused = container.pause().is_ok();
+        let is_thawed = matches!(stage, "finish" | "layer");
+        assert!(paused || !is_thawed, "frozen at {stage}");
         committing.signal(Signal::CONT)?;
         committing.finish()?.succeeded()?;
         let expected = if paused { "paused" } else { "running" };

@@ -2,6 +2,7 @@
 //! when the watchdog or the next commit sees to it.
 
 use super::{AT_ONCE, STALL, Scene, expect_death_by};
+use crate::FREEZEFRAME;
 use harness::{Daemon, Result, Signal, wait_until};
 use std::thread::sleep;
 use std::time::Duration;
@@ -46,15 +47,39 @@ fn a_commit_that_stalls_while_frozen_is_thawed_by_the_watchdog() -> Result {
     scene.expect_that_a_commit_works()
 }
 
+/// It gives what was asked for, and a second more.
+#[test]
+fn the_watchdog_thaws_sooner_or_later_as_the_freeze_may_last() -> Result {
+    let daemon = Daemon::start()?;
+    let mut scene = Scene::that_freezes_long(&daemon)?;
+    for (most, is_short) in [("1s", true), ("1m", false)] {
+        let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+        scene.freezeframe = freezeframe.with("FREEZEFRAME_MAX_PAUSE", most);
+        let committing = scene.hold()?;
+        if is_short {
+            scene.wait_until_it_beats(AT_ONCE)?;
+        } else {
+            sleep(STALL);
+        }
+        assert_ne!(scene.container.freezer()?.is_frozen(), is_short, "{most}");
+        committing.signal(Signal::CONT)?;
+        committing.finish()?;
+        scene.wait_until_it_beats(AT_ONCE)?;
+    }
+    Ok(())
+}
+
 #[test]
 fn a_commit_stopped_for_a_moment_while_frozen_goes_on() -> Result {
     let daemon = Daemon::start()?;
     let scene = Scene::that_freezes_long(&daemon)?;
     let committing = scene.hold()?;
-    sleep(Duration::from_millis(300));
+    let stopped = Duration::from_millis(300);
+    sleep(stopped);
     assert!(scene.container.freezer()?.is_frozen(), "it did not stop");
     committing.signal(Signal::CONT)?;
-    committing.finish()?.succeeded()?;
+    let frozen = committing.finish()?.succeeded()?.frozen_ms();
+    assert!(frozen >= stopped.as_secs_f64() * 1e3, "{frozen}");
     scene.expect_nothing_left()
 }
 

@@ -6,8 +6,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 const EARLY: [&str; 6] = ["resolve", "plan", "lock", "lease", "prepare", "scan"];
-const LATE: [&str; 7] = [
-    "copy", "freeze", "finish", "layer", "sync", "image", "release",
+const LATE: [&str; 8] = [
+    "copy", "freeze", "finish", "compare", "layer", "sync", "image", "release",
 ];
 /// For signals that take the way of an interrupt.
 const SOME: [&str; 5] = ["lease", "copy", "freeze", "layer", "image"];
@@ -30,6 +30,11 @@ fn a_termination_leaves_no_trace() -> Result {
 #[test]
 fn a_hangup_leaves_no_trace() -> Result {
     ended_at_each(&SOME, Signal::HUP)
+}
+
+#[test]
+fn a_quit_leaves_no_trace() -> Result {
+    ended_at_each(&SOME, Signal::QUIT)
 }
 
 #[test]
@@ -98,6 +103,22 @@ fn who_asks_again_later_need_not_wait_for_the_end() -> Result {
     scene.expect_that_a_commit_works()
 }
 
+/// Whoever closes a terminal asks for no more than an end, however often that is heard.
+#[test]
+fn another_hangup_later_does_not_end_the_undoing() -> Result {
+    let daemon = Daemon::start()?;
+    let scene = Scene::with_bulk(&daemon)?;
+    let mut committing = scene.start()?;
+    committing.wait_for_stage("copy")?;
+    daemon.signal(Signal::STOP)?;
+    committing.signal(Signal::HUP)?;
+    sleep(Duration::from_millis(1500));
+    committing.signal(Signal::HUP)?;
+    daemon.signal(Signal::CONT)?;
+    expect_death_by(Signal::HUP, &committing.finish()?);
+    scene.expect_no_trace(Signal::HUP, "copy")
+}
+
 fn stage_makes_the_image(stage: &str) -> bool {
     matches!(stage, "image" | "release")
 }
@@ -109,7 +130,9 @@ fn stopped_at_each(stages: &[&str]) -> Result {
         let mut committing = scene.start()?;
         committing.wait_for_stage(stage)?;
         committing.stop()?;
-        scene.wait_until_it_beats(STALL)?;
+        // Nowhere else it may be frozen.
+        let limit = if *stage == "freeze" { STALL } else { AT_ONCE };
+        scene.wait_until_it_beats(limit)?;
         committing.signal(Signal::CONT)?;
         committing.finish()?.succeeded()?;
         scene.expect_nothing_left()?;
