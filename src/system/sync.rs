@@ -59,6 +59,10 @@ impl DiskSync {
 
     /// Waits until all that was dirty at the start is on disk. A signal ends the wait, and so does the bound.
     pub fn wait(self) -> Result<()> {
+        self.wait_for(BOUND)
+    }
+
+    fn wait_for(self, bound: Duration) -> Result<()> {
         let began = Instant::now();
         loop {
             match self.answer.recv_timeout(SIGNAL_POLL) {
@@ -71,13 +75,40 @@ impl DiskSync {
                 }
                 Err(RecvTimeoutError::Timeout) => signals::check()?,
             }
-            if began.elapsed() > BOUND {
+            if began.elapsed() > bound {
                 bail!(
                     "the file system was not written back within {} s: other programs keep its disk busy, \
                      try again when they are done",
-                    BOUND.as_secs()
+                    bound.as_secs()
                 );
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_does_not_answer_is_not_waited_for_longer_than_that() {
+        let (answer, waiting) = mpsc::channel::<()>();
+        let never = move || {
+            let _ = waiting.recv();
+            Ok(())
+        };
+        let sync = DiskSync::start("syncfs", never).unwrap();
+        let refusal = sync.wait_for(Duration::from_secs(1)).unwrap_err();
+        assert!(refusal.to_string().contains("within 1 s"), "{refusal}");
+        drop(answer);
+    }
+
+    #[test]
+    fn the_answer_of_the_disk_is_ours() {
+        let ended = DiskSync::start("syncfs", || Ok(())).unwrap();
+        ended.wait().unwrap();
+        let failed = DiskSync::start("syncfs", || Err(rustix::io::Errno::IO)).unwrap();
+        let refusal = format!("{:#}", failed.wait().unwrap_err());
+        assert!(refusal.contains("(syncfs)"), "{refusal}");
     }
 }
