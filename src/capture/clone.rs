@@ -115,6 +115,11 @@ impl<'tree> Clone<'tree> {
         self.room = Some(room);
     }
 
+    /// Whether there is room for a layer of what is in the clone, now that this is complete.
+    pub fn check_room_for_layer(&self) -> Result<()> {
+        self.room.as_ref().map_or(Ok(()), Room::check_for_layer)
+    }
+
     /// Has nothing waited for that would take longer than a freeze may.
     pub fn expect_freezes_of(&mut self, hold: Duration) {
         for worker in &mut self.workers {

@@ -155,6 +155,7 @@ impl Capture<'_> {
         stages.time("copy", || yielding(|| self.copy_ahead(&mut clone, scan)))?;
         stages.time("freeze", || self.copy_rest(&mut clone, tally))?;
         self.check_still_there(&source)?;
+        clone.check_room_for_layer()?;
         stages.time("finish", || finish(clone, tally))
     }
 

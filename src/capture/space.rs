@@ -15,25 +15,41 @@ use crate::system::capacity::{Capacity, free_inodes};
 const PERCENT_RESERVED: u64 = 5;
 const MOST_RESERVED: u64 = 1 << 30;
 
-/// What must stay free while the clone grows.
+/// What must stay free while the clone grows, and once it is complete.
 pub struct Room {
     upper: PathBuf,
-    /// The layer's bytes, at most, and those of the reserve.
-    kept: u64,
+    /// In bytes, as below.
+    reserve: u64,
+    /// That of the layer, at most.
+    size: u64,
 }
 
 impl Room {
+    /// To be asked while the clone grows: until it replaces something, what is copied again is there twice.
+    ///
     /// # Errors
     /// Others have filled the disk meanwhile, or the container has grown.
     pub fn check(&self) -> Result<()> {
+        self.ensure_free(self.reserve)
+    }
+
+    /// To be asked before the layer is written.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn check_for_layer(&self) -> Result<()> {
+        self.ensure_free(self.reserve.saturating_add(self.size))
+    }
+
+    fn ensure_free(&self, needed: u64) -> Result<()> {
         let Some(Capacity { free, .. }) = Capacity::of(&stat(&self.upper)?) else {
             return Ok(());
         };
         ensure!(
-            free >= self.kept,
-            "too little disk space: it went while the container was copied; {} MB have to stay free (for the layer and a \
-             reserve, see FREEZEFRAME_RESERVE), {} has {} MB",
-            self.kept.div_ceil(1_000_000),
+            free >= needed,
+            "too little disk space: it went while the container was copied; {} MB have to stay free (see \
+             FREEZEFRAME_RESERVE), {} has {} MB",
+            needed.div_ceil(1_000_000),
             self.upper.display(),
             free / 1_000_000
         );
@@ -46,15 +62,16 @@ impl Room {
 pub fn check(upper: &Path, scan: &Scan, size: u64, reserve: Reserve) -> Result<Room> {
     let stat = stat(upper)?;
     check_inodes(upper, inodes(scan), free_inodes(&stat))?;
-    let room = |kept| Room {
+    let mut room = Room {
         upper: upper.to_owned(),
-        kept,
+        reserve: 0,
+        size,
     };
     let Some(Capacity { size: disk, free }) = Capacity::of(&stat) else {
-        return Ok(room(0));
+        return Ok(room);
     };
-    let kept = size.saturating_add(bytes(reserve, disk));
-    let needed = size.saturating_add(kept);
+    room.reserve = bytes(reserve, disk);
+    let needed = size.saturating_mul(2).saturating_add(room.reserve);
     ensure!(
         free >= needed,
         "too little disk space: the commit needs {} MB (its copy, its layer and a reserve, see FREEZEFRAME_RESERVE), {} has \
@@ -63,7 +80,7 @@ pub fn check(upper: &Path, scan: &Scan, size: u64, reserve: Reserve) -> Result<R
         upper.display(),
         free / 1_000_000
     );
-    Ok(room(kept))
+    Ok(room)
 }
 
 fn stat(upper: &Path) -> Result<StatVfs> {
