@@ -1,7 +1,7 @@
 //! A signal at each stage that `--debug` announces.
 
 use super::{AT_ONCE, STALL, Scene, expect_death_by};
-use harness::{Daemon, Result, Signal};
+use harness::{Committing, Daemon, Result, Signal};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -88,12 +88,7 @@ fn ended_at_each(stages: &[&str], signal: Signal) -> Result {
 fn who_asks_again_later_need_not_wait_for_the_end() -> Result {
     let daemon = Daemon::start()?;
     let scene = Scene::with_bulk(&daemon)?;
-    let mut committing = scene.start()?;
-    committing.wait_for_stage("copy")?;
-    daemon.signal(Signal::STOP)?;
-    committing.signal(Signal::INT)?;
-    sleep(Duration::from_millis(1500));
-    committing.signal(Signal::INT)?;
+    let committing = ask_twice(&daemon, &scene, Signal::INT)?;
     let commit = committing.finish_within(AT_ONCE);
     daemon.signal(Signal::CONT)?;
     let commit = commit?;
@@ -108,15 +103,21 @@ fn who_asks_again_later_need_not_wait_for_the_end() -> Result {
 fn another_hangup_later_does_not_end_the_undoing() -> Result {
     let daemon = Daemon::start()?;
     let scene = Scene::with_bulk(&daemon)?;
-    let mut committing = scene.start()?;
-    committing.wait_for_stage("copy")?;
-    daemon.signal(Signal::STOP)?;
-    committing.signal(Signal::HUP)?;
-    sleep(Duration::from_millis(1500));
-    committing.signal(Signal::HUP)?;
+    let committing = ask_twice(&daemon, &scene, Signal::HUP)?;
     daemon.signal(Signal::CONT)?;
     expect_death_by(Signal::HUP, &committing.finish()?);
     scene.expect_no_trace(Signal::HUP, "copy")
+}
+
+/// The second signal, so much later, is of another wish. Whatever is to be undone waits: containerd does not answer.
+fn ask_twice(daemon: &Daemon, scene: &Scene, signal: Signal) -> Result<Committing> {
+    let mut committing = scene.start()?;
+    committing.wait_for_stage("copy")?;
+    daemon.signal(Signal::STOP)?;
+    committing.signal(signal)?;
+    sleep(Duration::from_millis(1500));
+    committing.signal(signal)?;
+    Ok(committing)
 }
 
 fn stage_makes_the_image(stage: &str) -> bool {
