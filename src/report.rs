@@ -1,8 +1,8 @@
 //! The report: what a commit did, as one JSON object for programs and one line for people.
 
 use std::fs::{self, File};
-use std::io::{self, Write, stderr, stdout};
-use std::os::fd::{AsFd, AsRawFd};
+use std::io::{self, Write};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use anyhow::{Context, Result, ensure};
 use nix::unistd::{AccessFlags, eaccess};
 use rustix::fs::{Mode, OFlags, fcntl_setfl};
 use rustix::io::Errno;
+use rustix::stdio::{stderr, stdout};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -24,8 +25,6 @@ use crate::system::signals;
 /// As many as the kernel follows (`path_resolution(7)`).
 const MOST_LINKS: usize = 40;
 const READER_POLL: Duration = Duration::from_millis(20);
-const OUR_OUTPUT: &str = "/proc/self/fd/1";
-const OUR_ERRORS: &str = "/proc/self/fd/2";
 
 /// The fields in their documented order; what is not known, or did not come to be, is null.
 #[derive(Serialize)]
@@ -91,12 +90,9 @@ impl Report {
         let mut text = serde_json::to_vec(self).context("making the report")?;
         text.push(b'\n');
         let describe = || format!("writing the report {}", path.display());
-        // Through the descriptor, so that who writes there after us does so behind it.
-        if is_same_file(path, OUR_OUTPUT.as_ref()) {
-            return write_all(stdout().as_fd(), &text).with_context(describe);
-        }
-        if is_same_file(path, OUR_ERRORS.as_ref()) {
-            return write_all(stderr().as_fd(), &text).with_context(describe);
+        if let Some(output) = own_output(path) {
+            // Through the descriptor, so that who writes there after us does so behind it.
+            return write_all(output, &text).with_context(describe);
         }
         if is_stream(path) {
             return append(path, &text).with_context(describe);
@@ -146,7 +142,16 @@ fn is_stream(path: &Path) -> bool {
         return false;
     };
     let is_other = !there.is_file() && !there.is_dir();
-    is_other || is_same_file(path, OUR_OUTPUT.as_ref()) || is_same_file(path, OUR_ERRORS.as_ref())
+    is_other || own_output(path).is_some()
+}
+
+/// Which of our own outputs goes to `path`.
+fn own_output(path: &Path) -> Option<BorrowedFd<'static>> {
+    let goes_there = |output: &BorrowedFd| {
+        let link = format!("/proc/self/fd/{}", output.as_raw_fd());
+        is_same_file(path, link.as_ref())
+    };
+    [stdout(), stderr()].into_iter().find(goes_there)
 }
 
 /// Where links lead, so that they stay, though nothing be there yet; the kernel decides whether they may be followed

@@ -8,10 +8,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
+use super::directory::for_each_name;
 use super::overlay_attributes::is_opaque;
+use super::scan::Check;
 use super::signature::{Kind, Signature};
 use crate::system::attributes::Attributes;
-use crate::system::signals;
 use crate::system::tree::{self, Tree};
 
 /// The layers, the uppermost first.
@@ -95,11 +96,14 @@ impl Merged {
     }
 
     /// The names that it shows but for those `known`.
-    pub fn names_beside(&self, known: &HashSet<&[u8]>) -> io::Result<BTreeSet<Box<[u8]>>> {
+    pub fn names_beside(
+        &self,
+        known: &HashSet<&[u8]>,
+        check: &Check,
+    ) -> io::Result<BTreeSet<Box<[u8]>>> {
         let mut names = BTreeSet::new();
         for (_, directory) in &self.directories {
-            tree::for_each_name(directory.as_fd(), |name| {
-                signals::check().map_err(io::Error::other)?;
+            for_each_name(directory.as_fd(), check, |name| {
                 if !known.contains(name) && !names.contains(name) && self.look(name)?.is_some() {
                     names.insert(name.into());
                 }

@@ -22,7 +22,7 @@ use rustix::fs::{AtFlags, readlinkat, unlinkat};
 use super::create::{make_whiteout, set_time};
 use super::lower::{Below, Layers, Lower};
 use super::overlay_attributes::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE, is_opaque};
-use super::scan::{Node, ROOT, Scan};
+use super::scan::{Check, Node, ROOT, Scan};
 use super::signature::{Kind, Signature};
 use crate::system::attributes::{self, Attributes};
 use crate::system::signals;
@@ -33,10 +33,11 @@ const BUFFER: usize = 1 << 20;
 
 /// Leaves out of `clone`, which is complete, what `lower` has just so, and names what it hides.
 pub fn leave_out(clone: &Tree, lower: &Lower) -> Result<()> {
-    let scan = Scan::of(clone, &|| Ok(signals::check()?))?;
+    let check: &Check = &|| Ok(signals::check()?);
+    let scan = Scan::of(clone, check)?;
     let mut comparison = Comparison::new(clone, &scan, lower);
     for index in scan.depth_first() {
-        let compared = comparison.compare_children(index);
+        let compared = comparison.compare_children(index, check);
         compared.with_context(|| {
             let path = printable(&scan.path(index));
             format!("comparing /{path} with the layers below")
@@ -81,7 +82,7 @@ impl<'a> Comparison<'a> {
     }
 
     /// Compares what is in a directory, each by itself.
-    fn compare_children(&mut self, index: usize) -> Result<()> {
+    fn compare_children(&mut self, index: usize, check: &Check) -> Result<()> {
         let children: Vec<usize> = self.scan.children(index).collect();
         if self.scan.node(index).kind() != Kind::Directory {
             return Ok(());
@@ -99,7 +100,7 @@ impl<'a> Comparison<'a> {
         }
         let merged = self.lower.directory(&layers, &path)?;
         for &child in &children {
-            signals::check()?;
+            check()?;
             let (node, name) = (self.scan.node(child), self.scan.name(child));
             let below = merged.look(name)?;
             self.unchanged[child] = match &below {
@@ -113,7 +114,7 @@ impl<'a> Comparison<'a> {
         self.hides[index] = self.hides[self.scan.parent(index)] || is_opaque;
         if self.hides[index] {
             let names = children.iter().map(|child| self.scan.name(*child));
-            let hidden = merged.names_beside(&names.collect())?;
+            let hidden = merged.names_beside(&names.collect(), check)?;
             if !hidden.is_empty() {
                 self.unchanged[index] = false;
                 self.hidden.push((index, hidden));

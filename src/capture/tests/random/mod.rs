@@ -18,7 +18,8 @@ use operations::{Random, change};
 /// Seeds for each file system.
 const ORDINARY: u64 = 40;
 const LONG: u64 = 1000;
-/// Where inodes have whole seconds, a run waits for one.
+/// Where inodes have whole seconds, a run waits for one: beyond these, no more are begun after so long.
+const LEAST: u64 = 20;
 const MOST_TIME: Duration = Duration::from_secs(240);
 const PROGRESS: u64 = 100;
 const PAUSE: Duration = Duration::from_micros(50);
@@ -72,7 +73,7 @@ fn run_on(file_system: FileSystem, seeds: std::ops::Range<u64>, test: fn(&Place,
         if runs % PROGRESS == 0 {
             eprintln!("{runs} runs on {file_system:?} in {:?}", began.elapsed());
         }
-        if began.elapsed() > MOST_TIME {
+        if runs >= LEAST && began.elapsed() > MOST_TIME {
             eprintln!("enough: {runs} runs on {file_system:?}");
             break;
         }
