@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -127,11 +127,14 @@ pub fn check(path: &Path) -> Result<()> {
     let describe = || format!("the report {} cannot be written", path.display());
     let names_directory = path.is_dir() || path.as_os_str().as_bytes().ends_with(b"/");
     ensure!(!names_directory, "{}: it is a directory", describe());
-    let checked = if is_stream(path) {
-        eaccess(path, AccessFlags::W_OK)
-    } else {
+    let checked = if !is_stream(path) {
         let access = AccessFlags::W_OK | AccessFlags::X_OK;
-        eaccess(directory_of(&destination(path)), access)
+        eaccess(directory_of(&destination(path)), access).map_err(io::Error::from)
+    } else if own_output(path).is_some() || is_pipe(path) {
+        eaccess(path, AccessFlags::W_OK).map_err(io::Error::from)
+    } else {
+        // Of a socket, or a terminal that we do not have, permissions say nothing.
+        open_stream(path).map(drop)
     };
     checked.with_context(describe)
 }
@@ -186,13 +189,24 @@ pub fn directory_of(path: &Path) -> &Path {
     parent.unwrap_or(Path::new("."))
 }
 
+fn is_pipe(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|there| there.file_type().is_fifo())
+}
+
+fn open_stream(path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+    let mut options = File::options();
+    options.append(true).custom_flags(flags).open(path)
+}
+
 fn append(path: &Path, text: &[u8]) -> io::Result<()> {
+    let has_no_reader = |error: &io::Error| {
+        // fifo(7)
+        error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) && is_pipe(path)
+    };
     let mut stream = loop {
-        let mut options = File::options();
-        let flags = OFlags::NONBLOCK.bits().cast_signed();
-        match options.append(true).custom_flags(flags).open(path) {
-            // Nobody reads the pipe yet (fifo(7)).
-            Err(error) if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => {
+        match open_stream(path) {
+            Err(error) if has_no_reader(&error) => {
                 signals::check().map_err(io::Error::other)?;
                 std::thread::sleep(READER_POLL);
             }

@@ -5,7 +5,7 @@
 
 use super::IMAGE;
 use crate::FREEZEFRAME;
-use harness::{Commit, Container, Daemon, Result, Signal};
+use harness::{Commit, Container, Daemon, Result, Signal, outcome};
 use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::unistd::mkfifo;
@@ -13,6 +13,7 @@ use serde_json::Value;
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, symlink};
+use std::os::unix::net::UnixListener;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -75,6 +76,29 @@ fn a_pipe_that_nobody_reads_is_waited_for_until_a_signal_comes() -> Result {
     })
 }
 
+/// Neither can be opened, for whatever reason, though its permissions allow it; nobody waits for a reader of theirs.
+#[test]
+fn a_socket_and_the_terminal_of_who_has_none_are_refused_first() -> Result {
+    with_folder(|container, folder| {
+        let [socket, terminal] = ["socket", "tty"].map(|name| folder.join(name));
+        let _listener = UnixListener::bind(&socket)?;
+        mknod(&terminal, SFlag::S_IFCHR, Mode::S_IRWXU, makedev(5, 0))?;
+        for report in [socket, terminal] {
+            let freezeframe = container.daemon().freezeframe(FREEZEFRAME)?;
+            let mut command = freezeframe.command_behind(&["setsid", "--wait"]);
+            command.args(["commit", "--report"]).arg(&report);
+            let refused = outcome(command.args([&container.name, IMAGE]))?;
+            assert_eq!(refused.status.code(), Some(1));
+            let said = refused.error_text();
+            let expected = format!("the report {} cannot be written", report.display());
+            assert!(said.contains(&expected), "{said}");
+        }
+        let images = container.daemon().ctr().list(&["images", "list", "-q"])?;
+        assert!(!images.iter().any(|image| image == IMAGE), "{images:?}");
+        expect_alone(folder, &["socket", "tty"])
+    })
+}
+
 #[test]
 fn a_link_to_a_file_stays_one_and_the_file_gets_the_report() -> Result {
     with_folder(|container, folder| {
@@ -114,7 +138,7 @@ fn a_link_to_nothing_yet_stays_one_and_leads_to_the_report() -> Result {
 
 /// As `/dev/stdout` is one.
 #[test]
-fn standard_output_gets_the_report_before_the_digest_when_it_is_a_pipe() -> Result {
+fn standard_output_gets_the_report_and_the_digest_when_it_is_a_pipe() -> Result {
     with_folder(|container, folder| {
         let link = standard_output(folder)?;
         let freezeframe = container.daemon().freezeframe(FREEZEFRAME)?;
