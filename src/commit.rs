@@ -295,7 +295,8 @@ impl Commit<'_> {
         if stderr().is_terminal() {
             let name = printable(self.arguments.container.as_bytes());
             let line = format!("{}\n", self.report.line(&name));
-            write_all(stderr().as_fd(), line.as_bytes())?;
+            // The image is there, whether or not the terminal still is.
+            let _ = write_all(stderr().as_fd(), line.as_bytes());
         }
         Ok(())
     }

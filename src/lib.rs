@@ -28,13 +28,15 @@ mod stages;
 mod system;
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::stdout;
+use std::os::fd::AsFd;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use arguments::{CommitArguments, Invocation, Refusal};
 use passthrough::RealNerdctl;
 use settings::{ROOTLESS, Strategy};
+use system::output::write_all;
 use system::signals;
 
 /// Does what the command line `words` asks for, the program's name first; returns the exit code.
@@ -117,7 +119,7 @@ fn help_of_commit(name: &str, words: &[OsString]) -> i32 {
 
 fn print(text: &str) {
     // Nobody reads it where it cannot be printed.
-    let _ = write!(std::io::stdout(), "{text}");
+    let _ = write_all(stdout().as_fd(), text.as_bytes());
 }
 
 /// The commands under our own name but `commit` and `nerdctl`, which were recognised before.

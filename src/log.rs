@@ -1,12 +1,14 @@
 //! Lines on standard error, in the two forms that nerdctl's have: for a terminal and for everything else (logrus,
 //! `text_formatter.go`).
 
-use std::io::{IsTerminal, Write, stderr};
+use std::io::{IsTerminal, stderr};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use prost_types::Timestamp;
 
+use crate::system::output::write_all;
 use crate::system::text::{printable_lines, quoted};
 
 static DEBUG: AtomicBool = AtomicBool::new(false);
@@ -70,5 +72,5 @@ fn print(level: &Level, message: &str) {
         format!("time=\"{time}\" level={name} msg={}\n", quoted(message))
     };
     // A line that cannot be written has nobody to read it.
-    let _ = stderr().write_all(line.as_bytes());
+    let _ = write_all(stderr().as_fd(), line.as_bytes());
 }
