@@ -33,7 +33,11 @@ pub fn check() -> Result<(), OutOfReach> {
 
 impl Mark {
     /// Says that this process, watched over by `watchdog`, is about to freeze what `name` names.
+    ///
+    /// # Errors
+    /// As [`check`], which nobody has asked where the container did not run at first.
     pub fn write(name: &str, watchdog: &ProcessIdentity) -> Result<Self> {
+        check()?;
         let path = path_of(name);
         let what = format!("writing the mark {}", path.display());
         let inscription = Inscription {

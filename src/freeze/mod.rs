@@ -141,13 +141,14 @@ impl Freezer {
             return Ok(());
         };
         // Of what is paused below, whoever resumes it does not thaw us.
-        while is_paused()? && !cgroup.is_frozen_below(pid)? {
-            if cgroup.freeze(FREEZE_BOUND)? {
+        while is_paused()? && !self.is_frozen()? && !cgroup.is_frozen_below(pid)? {
+            if let Attempt::Frozen(frozen) = self.freeze(HOLD_BOUND, &is_paused)? {
                 // Resumed just before that, nobody would do it again.
-                return match is_paused() {
-                    Ok(true) => Ok(()),
-                    answer => cgroup.thaw().and(answer.map(drop)),
-                };
+                if is_paused()? {
+                    frozen.give_away();
+                    return Ok(());
+                }
+                frozen.thaw()?;
             }
         }
         Ok(())
@@ -300,12 +301,21 @@ impl Frozen<'_> {
         }
     }
 
+    /// Leaves it frozen, as somebody else's.
+    fn give_away(mut self) {
+        self.conclude();
+    }
+
     fn thaw_now(&mut self) -> Result<()> {
         self.freezer.thaw()?;
+        self.conclude();
+        Ok(())
+    }
+
+    fn conclude(&mut self) {
         self.is_over = true;
         self.watchdog.thawed();
         drop(self.mark.take());
-        Ok(())
     }
 
     /// The watchdog sees our end of its pipe close, and tries as well; the mark stays for the next commit. Says whether the

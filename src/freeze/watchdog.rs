@@ -30,11 +30,15 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// How long it may take to be there, and to end: longer than on any machine, unless somebody has stopped it.
 const START_BOUND: Duration = Duration::from_secs(10);
 const END_BOUND: Duration = Duration::from_secs(5);
+/// A thaw that fails is tried again for five seconds; the next commit thaws what is still frozen then.
+const THAW_TRIES: usize = 50;
+const THAW_PAUSE: Duration = Duration::from_millis(100);
 const ABOUT_TO_FREEZE: u8 = b'f';
 const ABOUT_TO_DELEGATE: u8 = b'd';
 const THAWED: u8 = b't';
 const DISMISSED: u8 = b'q';
 const READY: u8 = b'r';
+const ENDED: &str = "the watchdog has been ended by somebody: nothing was frozen, try again";
 
 /// The committing process's side.
 pub struct Watchdog {
@@ -132,8 +136,6 @@ impl Drop for Watchdog {
         }
     }
 }
-
-const ENDED: &str = "the watchdog has been ended by somebody: nothing was frozen, try again";
 
 fn says_it_is_ready(output: &ChildStdout) -> bool {
     let mut answer = [0];
@@ -286,14 +288,14 @@ fn next_message(deadline: Option<Instant>) -> Result<Event> {
     })
 }
 
-/// There is nobody to tell of a failure; it may be passing, so it is tried again. The mark tells the next commit.
+/// There is nobody to tell of a failure; the mark tells the next commit.
 fn thaw(freezer: &Freezer) -> bool {
     freezer.await_late_pause();
-    for _ in 0..50 {
+    for _ in 0..THAW_TRIES {
         if freezer.thaw().is_ok() {
             return true;
         }
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(THAW_PAUSE);
     }
     false
 }
