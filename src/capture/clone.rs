@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::ledger::{Ledger, Move};
-use super::material::ReadEntry;
+use super::material::{ReadEntry, Reader};
 use super::replica::Replica;
 use super::scan::{Check, Scan};
 use super::signature::Signature;
@@ -54,6 +54,20 @@ pub struct CompleteClone {
     pub unrepresentable: usize,
 }
 
+/// What a clone is made under.
+pub struct Terms {
+    pub grain: Grain,
+    /// Whether equal signatures mean equal content on this file system. Where not, everything is compared or read under the
+    /// freeze, and nothing shared: both are known to be sound on the same file systems.
+    pub trusts_signatures: bool,
+    /// The bytes of file contents in the first scan.
+    pub content: u64,
+    /// How long a freeze may last: under one, nothing is waited for that would take longer.
+    pub hold: Duration,
+    /// Copying is given up where that is no longer free.
+    pub room: Room,
+}
+
 /// A clone in the making, and the scan that it mirrors.
 pub struct Clone<'tree> {
     source: &'tree Tree,
@@ -65,7 +79,7 @@ pub struct Clone<'tree> {
     pub(super) ledger: Ledger,
     pub(super) writers: Writers,
     settling: Settling,
-    room: Option<Room>,
+    room: Room,
     /// Whether equal signatures mean equal content on this file system.
     pub(super) trusts: bool,
     /// Bytes of file contents copied so far.
@@ -75,22 +89,31 @@ pub struct Clone<'tree> {
 impl<'tree> Clone<'tree> {
     /// `upper` is the empty directory to clone into, `staging` one beside it, on the same file system.
     ///
-    /// `writers` were looked at before the first scan; `expected` is the size of the contents in it, in bytes.
+    /// `scan` is of `source` and was made just now; `writers` were looked at before.
     pub fn new(
         source: &'tree Tree,
         upper: &Path,
         staging: &Path,
         writers: Writers,
-        expected: u64,
+        scan: Scan,
+        terms: Terms,
     ) -> Result<Self> {
+        let Terms {
+            grain,
+            trusts_signatures: trusts,
+            content,
+            hold,
+            room,
+        } = terms;
         let replica = Replica::new(upper)?;
-        let grain = probe_grain(staging)?;
-        let scan = Scan::empty(replica.tree(), Some(grain))?;
         let staging = Arc::new(Staging::new(staging));
         let count = workers::most();
-        let memory = expected.min(MOST_MEMORY) / count as u64;
+        let memory = content.min(MOST_MEMORY) / count as u64;
         let memory = usize::try_from(memory.max(LEAST_MEMORY))?;
-        let worker = |number| Worker::new(number, source, upper, staging.clone(), memory);
+        let worker = |number| {
+            let reader = Reader::new(source, staging.clone(), memory, trusts, hold);
+            Worker::new(number, reader, upper)
+        };
         Ok(Self {
             source,
             write_back: WriteBack::of(replica.tree())?,
@@ -104,36 +127,15 @@ impl<'tree> Clone<'tree> {
                 grain,
                 since: Moment::stamped_now(),
             },
-            room: None,
-            trusts: true,
+            room,
+            trusts,
             bytes: 0,
         })
     }
 
-    /// Gives up where that is no longer free.
-    pub fn keep_free(&mut self, room: Room) {
-        self.room = Some(room);
-    }
-
     /// Whether there is room for a layer of what is in the clone, now that this is complete.
     pub fn check_room_for_layer(&self) -> Result<()> {
-        self.room.as_ref().map_or(Ok(()), Room::check_for_layer)
-    }
-
-    /// Has nothing waited for that would take longer than a freeze may.
-    pub fn expect_freezes_of(&mut self, hold: Duration) {
-        for worker in &mut self.workers {
-            worker.reader.expect_freezes_of(hold);
-        }
-    }
-
-    /// Has everything compared or read under the freeze, whatever its signature says, and nothing shared: both are known
-    /// to be sound on the same file systems.
-    pub fn distrust(&mut self) {
-        self.trusts = false;
-        for worker in &mut self.workers {
-            worker.reader.never_share();
-        }
+        self.room.check_for_layer()
     }
 
     /// Leaves it to the layer to have the clone written back, if there is room for its bytes and few are in small files: a
@@ -159,10 +161,8 @@ impl<'tree> Clone<'tree> {
         self.copy_updated(processes, leaves_hot)
     }
 
-    /// Copies `scan`, the first one, which is of the source and was made just now.
-    pub fn copy_scanned(&mut self, scan: Scan, processes: &Processes) -> Result<Pass> {
-        self.ledger = Ledger::of(&scan);
-        self.scan = scan;
+    /// The first pass, over what was scanned just now.
+    pub fn copy_scanned(&mut self, processes: &Processes) -> Result<Pass> {
         self.copy_updated(processes, false)
     }
 
@@ -294,8 +294,7 @@ impl<'tree> Clone<'tree> {
         let (scan, settling, ledger) = (&self.scan, self.settling, &self.ledger);
         let (write_back, room) = (&self.write_back, &self.room);
         let check: &Check = &|| Ok(signals::check()?);
-        let check_room = || room.as_ref().map_or(Ok(()), Room::check);
-        let check_all: &Check = &|| check().and_then(|()| check_room());
+        let check_all: &Check = &|| check().and_then(|()| room.check());
         let workers = &mut self.workers;
         let made = workers::with_each(workers, parts.len(), 1, |worker, range| {
             let (mut made, mut entries) = (Vec::new(), Vec::new());
@@ -317,7 +316,7 @@ impl<'tree> Clone<'tree> {
             }
             worker.write(scan, settling, &mut entries, &mut made)?;
             write_back.wrote(worker.reader.bytes - before)?;
-            check_room()?;
+            room.check()?;
             Ok(made)
         })?;
         for (index, is_settled) in made.into_iter().flatten() {

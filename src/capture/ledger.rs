@@ -44,7 +44,7 @@ pub struct Move {
 pub struct Ledger {
     entries: Vec<Progress>,
     strays: Vec<Stray>,
-    /// In how many passes in a row an entry was found changed.
+    /// In how many updates of the scan in a row an entry was found changed.
     heat: HashMap<usize, u32>,
 }
 
@@ -128,7 +128,9 @@ impl Ledger {
     /// Whether an entry is read as what differs from what the clone has under its path.
     pub fn is_compared(&self, scan: &Scan, index: usize, is_doubted: bool) -> bool {
         let signature = &scan.node(index).signature;
-        let is_worth_it = is_doubted || signature.size() >= LEAST_TO_COMPARE;
+        // An empty one may be a whiteout in overlayfs's attribute form, which is no file in the clone.
+        let is_worth_it =
+            signature.size() > 0 && (is_doubted || signature.size() >= LEAST_TO_COMPARE);
         self.entries[index].made == Some(Kind::File) && signature.kind == Kind::File && is_worth_it
     }
 

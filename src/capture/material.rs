@@ -32,6 +32,7 @@ use crate::system::tree::{self, Tree};
 
 /// Larger files are staged, so that a few of them do not use the memory up.
 const LARGEST_IN_MEMORY: u64 = 16 << 20;
+
 /// What an entry is made of.
 pub enum Material {
     Directory {
@@ -81,6 +82,14 @@ pub struct ReadEntry {
     pub material: Material,
 }
 
+impl ReadEntry {
+    /// A further name of the inode that the entry `first` has.
+    pub fn link(index: usize, first: usize) -> Self {
+        let material = Material::Link(first);
+        Self { index, material }
+    }
+}
+
 /// What entries are read with, by one thread.
 pub struct Reader<'tree> {
     source: &'tree Tree,
@@ -99,30 +108,27 @@ pub struct Reader<'tree> {
 }
 
 impl<'tree> Reader<'tree> {
-    /// At most `memory` bytes are used for contents.
-    pub fn new(source: &'tree Tree, staging: Arc<Staging>, memory: usize) -> Self {
+    /// At most `memory` bytes are used for contents. No file is shared for which a freeze of `hold` would be too short, and
+    /// none unless `can_share`: ZFS fails to share what it has not written, waits for that, or shares its beginning and says
+    /// that it was all (openzfs/zfs issues 15728 and 15994).
+    pub fn new(
+        source: &'tree Tree,
+        staging: Arc<Staging>,
+        memory: usize,
+        can_share: bool,
+        hold: Duration,
+    ) -> Self {
         Self {
             source,
             staging,
             memory: Memory::new(memory),
             directory: OpenDirectory::default(),
-            can_share: true,
+            can_share,
             is_ahead: false,
-            most_unwritten: u64::MAX,
+            most_unwritten: most_unwritten(hold),
             bytes: 0,
             compared: 0,
         }
-    }
-
-    /// Has no file shared for which a freeze of this length would be too short.
-    pub fn expect_freezes_of(&mut self, hold: Duration) {
-        self.most_unwritten = most_unwritten(hold);
-    }
-
-    /// Has every file copied. ZFS fails to share what it has not written, waits for that, or shares its beginning and says
-    /// that it was all (openzfs/zfs issues 15728 and 15994).
-    pub fn never_share(&mut self) {
-        self.can_share = false;
     }
 
     /// To be called when the scan was updated, as other directories may be at its paths; what was read is forgotten.

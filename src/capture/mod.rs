@@ -48,7 +48,7 @@ use crate::system::clock::Moment;
 use crate::system::priority::{Ordinary, yielding};
 use crate::system::signals;
 use crate::system::tree::{self, Tree};
-use clone::{Clone, content_size, probe_grain, size_of_files};
+use clone::{Clone, Terms, content_size, probe_grain, size_of_files};
 use delta::Delta;
 use scan::{Check, Scan};
 use standing::Standing;
@@ -135,24 +135,26 @@ impl Capture<'_> {
         let grain = probe_grain(&self.prepared.work)?;
         let check: &Check = &|| Ok(signals::check()?);
         // Without a grain no change time vouches for a directory's names.
-        let grain = self.trusts_signatures.then_some(grain);
-        let scan = stages.time("scan", || Scan::of_changing(&source, grain, check))?;
+        let for_names = self.trusts_signatures.then_some(grain);
+        let scan = stages.time("scan", || Scan::of_changing(&source, for_names, check))?;
         size::check(&source, &scan)?;
-        paths::check(&self.prepared.upper, &scan)?;
-        let size = content_size(&scan);
-        let room = space::check(&self.prepared.upper, &scan, size, self.reserve)?;
         let (upper, staging) = (&self.prepared.upper, &self.prepared.work);
-        let mut clone = Clone::new(&source, upper, staging, writers, size)?;
-        clone.keep_free(room);
-        clone.expect_freezes_of(self.hold());
-        if !self.trusts_signatures {
-            clone.distrust();
-        }
-        if changes_little(&scan, Moment::stamped_now()) {
-            clone.put_write_back_off(size, size_of_files(&scan, cache::PORTION));
+        paths::check(upper, &scan)?;
+        let content = content_size(&scan);
+        let terms = Terms {
+            grain,
+            trusts_signatures: self.trusts_signatures,
+            content,
+            hold: self.hold(),
+            room: space::check(upper, &scan, content, self.reserve)?,
+        };
+        let mut clone = Clone::new(&source, upper, staging, writers, scan, terms)?;
+        if changes_little(&clone.scan, Moment::stamped_now()) {
+            let small = size_of_files(&clone.scan, cache::PORTION);
+            clone.put_write_back_off(content, small);
         }
         thaw_abandoned(self.containerd, self.subject)?;
-        stages.time("copy", || yielding(|| self.copy_ahead(&mut clone, scan)))?;
+        stages.time("copy", || yielding(|| self.copy_ahead(&mut clone)))?;
         stages.time("freeze", || self.copy_rest(&mut clone, tally))?;
         self.check_still_there(&source)?;
         clone.check_room_for_layer()?;
@@ -160,8 +162,8 @@ impl Capture<'_> {
     }
 
     /// Passes over the running container until they are short.
-    fn copy_ahead(&self, clone: &mut Clone, first: Scan) -> Result<()> {
-        let mut previous = clone.copy_scanned(first, &|| self.processes())?;
+    fn copy_ahead(&self, clone: &mut Clone) -> Result<()> {
+        let mut previous = clone.copy_scanned(&|| self.processes())?;
         for _ in 1..MOST_PASSES {
             if previous.elapsed < SHORT_PASS || previous.changed == 0 {
                 break;
@@ -186,8 +188,14 @@ impl Capture<'_> {
                 }
                 Standing::Running { .. } if !self.fits(clone, tally)? => None,
                 Standing::Running { freezer, pid } => {
+                    let before = tally.frozen;
                     let outcome = self.freeze_and_read(clone, &freezer, pid, tally);
-                    let kept = self.keep_paused(&freezer, pid);
+                    let has_thawed = outcome.is_err() || tally.frozen > before;
+                    let kept = if has_thawed {
+                        self.keep_paused(&freezer, pid)
+                    } else {
+                        Ok(())
+                    };
                     let outcome = outcome.and_then(|delta| kept.map(|()| delta));
                     self.unless_ended(outcome, pid)?
                 }

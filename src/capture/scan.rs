@@ -78,7 +78,7 @@ impl Scan {
     }
 
     /// A tree of which nothing is known yet but its root.
-    pub fn empty(tree: &Tree, grain: Option<Grain>) -> Result<Self> {
+    fn empty(tree: &Tree, grain: Option<Grain>) -> Result<Self> {
         let mut scan = Self {
             nodes: Vec::new(),
             names: Vec::new(),

@@ -30,7 +30,7 @@ impl Room {
     /// # Errors
     /// Others have filled the disk meanwhile, or the container has grown.
     pub fn check(&self) -> Result<()> {
-        self.ensure_free(self.reserve)
+        self.ensure_free(0, "a reserve")
     }
 
     /// To be asked before the layer is written.
@@ -38,16 +38,18 @@ impl Room {
     /// # Errors
     /// As above.
     pub fn check_for_layer(&self) -> Result<()> {
-        self.ensure_free(self.reserve.saturating_add(self.size))
+        self.ensure_free(self.size, "a layer and a reserve")
     }
 
-    fn ensure_free(&self, needed: u64) -> Result<()> {
+    /// `what` is what is needed in all: `size` bytes and the reserve.
+    fn ensure_free(&self, size: u64, what: &str) -> Result<()> {
+        let needed = size.saturating_add(self.reserve);
         let Some(Capacity { free, .. }) = Capacity::of(&stat(&self.upper)?) else {
             return Ok(());
         };
         ensure!(
             free >= needed,
-            "too little disk space: it went while the container was copied; {} MB have to stay free (see \
+            "too little disk space: it went while the container was copied; {} MB have to be free ({what}, see \
              FREEZEFRAME_RESERVE), {} has {} MB",
             needed.div_ceil(1_000_000),
             self.upper.display(),

@@ -1,11 +1,20 @@
 //! Files on their way into the clone, in a directory that must be empty in the end.
 
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+
+/// Not to be mistaken for an error of the file that was to be copied, which may have vanished.
+#[derive(Debug, thiserror::Error)]
+#[error("creating the staging file {}", path.display())]
+struct NotCreated {
+    path: PathBuf,
+    source: io::Error,
+}
 
 /// The directory for what does not fit into memory.
 pub struct Staging {
@@ -44,8 +53,10 @@ impl Staging {
     pub fn create(&self) -> Result<(File, StagedFile)> {
         let staged = self.place();
         let path = &staged.path;
-        let file = File::create_new(path)
-            .with_context(|| format!("creating the staging file {}", path.display()))?;
+        let file = File::create_new(path).map_err(|source| NotCreated {
+            path: path.clone(),
+            source,
+        })?;
         Ok((file, staged))
     }
 }

@@ -1,7 +1,5 @@
 //! What reads entries and writes them into the clone, in one thread.
 
-use std::sync::Arc;
-
 use std::path::Path;
 
 use anyhow::Result;
@@ -9,9 +7,7 @@ use anyhow::Result;
 use super::material::{Material, ReadEntry, Reader};
 use super::replica::Replica;
 use super::scan::{Check, Scan};
-use super::staging::Staging;
 use crate::system::clock::{Grain, Moment};
-use crate::system::tree::Tree;
 
 pub struct Worker<'tree> {
     pub number: usize,
@@ -20,18 +16,13 @@ pub struct Worker<'tree> {
 }
 
 impl<'tree> Worker<'tree> {
-    /// It reads `source`, and writes into `upper`; at most `memory` bytes of contents are held.
-    pub fn new(
-        number: usize,
-        source: &'tree Tree,
-        upper: &Path,
-        staging: Arc<Staging>,
-        memory: usize,
-    ) -> Result<Self> {
+    /// It writes into `upper`.
+    pub fn new(number: usize, reader: Reader<'tree>, upper: &Path) -> Result<Self> {
+        let replica = Replica::new(upper)?;
         Ok(Self {
             number,
-            reader: Reader::new(source, staging, memory),
-            replica: Replica::new(upper)?,
+            reader,
+            replica,
         })
     }
 
@@ -80,13 +71,5 @@ impl Settling {
     pub fn settles(self, scan: &Scan, entry: &ReadEntry) -> bool {
         let changed = scan.node(entry.index).signature.changed;
         !matches!(entry.material, Material::Vanished) && self.grain.separates(changed, self.since)
-    }
-}
-
-impl ReadEntry {
-    /// A further name of the inode that the entry `first` has.
-    pub fn link(index: usize, first: usize) -> Self {
-        let material = Material::Link(first);
-        Self { index, material }
     }
 }

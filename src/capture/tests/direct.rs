@@ -15,7 +15,6 @@ use nix::unistd::gettid;
 
 use super::place::{NOBODY, Place, disk};
 use crate::capture::clone::Clone;
-use crate::capture::scan::Scan;
 use crate::system::memory::AsynchronousWrite;
 use crate::system::process::unique_name;
 use crate::system::tree::Tree;
@@ -32,8 +31,7 @@ fn direct_io_that_is_under_way_at_the_scan_and_lands_after_the_copy_is_in_the_cl
     lands_after_the_copy(|place, source, write| {
         let write = write();
         place.let_it_grow_old("direct");
-        let (clone, scan) = place.begin(source, &[std::process::id()]);
-        (clone, scan, write)
+        (place.begin(source, &[std::process::id()]), write)
     });
 }
 
@@ -42,12 +40,11 @@ fn direct_io_that_is_under_way_at_the_scan_and_lands_after_the_copy_is_in_the_cl
 fn direct_io_that_begins_after_the_scan_and_lands_after_the_copy_is_in_the_clone() {
     lands_after_the_copy(|place, source, write| {
         place.let_it_grow_old("direct");
-        let (clone, scan) = place.begin(source, &[]);
-        (clone, scan, write())
+        (place.begin(source, &[]), write())
     });
 }
 
-type Begun<'tree> = (Clone<'tree>, Scan, AsynchronousWrite);
+type Begun<'tree> = (Clone<'tree>, AsynchronousWrite);
 
 /// `begin` has the file "direct" written, before or after its scan.
 fn lands_after_the_copy(
@@ -75,8 +72,8 @@ fn lands_after_the_copy(
         let throttle = Throttle::on(&disk);
         let submit = || AsynchronousWrite::submit(&file, LENGTH, b'n').unwrap();
         let source = place.tree();
-        let (mut clone, scan, write) = begin(&place, &source, &|| throttle.within(submit));
-        clone.copy_scanned(scan, NOBODY).unwrap();
+        let (mut clone, write) = begin(&place, &source, &|| throttle.within(submit));
+        clone.copy_scanned(NOBODY).unwrap();
         assert!(
             !write.is_done_within(0).unwrap(),
             "it was too fast to be under way"

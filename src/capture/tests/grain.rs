@@ -67,9 +67,9 @@ fn a_file_with_a_stamp_of_the_future_counts_as_changed() {
         place.let_it_grow_old("past");
         let stamp = Moment(Moment::stamped_now().0 + HOUR);
         let source = place.tree();
-        let (mut clone, mut scan) = place.begin(&source, &[]);
-        scan.stamp("future", stamp);
-        clone.copy_scanned(scan, NOBODY).unwrap();
+        let mut clone = place.begin(&source, &[]);
+        clone.scan.stamp("future", stamp);
+        clone.copy_scanned(NOBODY).unwrap();
         assert!(clone.is_settled("past") && !clone.is_settled("future"));
         place.finish(clone);
     }

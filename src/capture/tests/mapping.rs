@@ -8,6 +8,7 @@ use super::PROVEN;
 use super::place::{NOBODY, Place, disk};
 use crate::capture::material::Reader;
 use crate::capture::signature::Kind;
+use crate::freeze::HOLD_BOUND;
 use crate::system::memory::SharedMapping;
 
 /// Several pages, and more than one folio.
@@ -59,11 +60,11 @@ fn a_store_to_a_page_that_was_dirty_at_a_later_scan_is_in_the_clone() {
             mapping.store(0, b"one");
             place.let_it_grow_old("mapped");
             let source = place.tree();
-            let (mut clone, scan) = place.begin(&source, &[]);
+            let mut clone = place.begin(&source, &[]);
             if is_put_off {
                 clone.put_write_back_off(0, 0);
             }
-            clone.copy_scanned(scan, NOBODY).unwrap();
+            clone.copy_scanned(NOBODY).unwrap();
             mapping.store(0, b"two");
             fs::rename(place.path("mapped"), place.path(later)).unwrap();
             place.let_it_grow_old(later);
@@ -85,16 +86,17 @@ fn a_file_that_is_away_while_files_are_written_back_is_noticed() {
         fs::write(path, "content").unwrap();
     }
     let source = place.tree();
-    let (clone, scan) = place.begin(&source, &[]);
-    let mut reader = Reader::new(&source, clone.staging.clone(), 0);
+    let clone = place.begin(&source, &[]);
+    let scan = &clone.scan;
+    let mut reader = Reader::new(&source, clone.staging.clone(), 0, true, HOLD_BOUND);
     let files = scan
         .entries()
         .filter(|index| scan.node(*index).kind() == Kind::File);
     let files: Vec<usize> = files.collect();
-    assert_eq!(reader.open_all(&scan, &files).unwrap().unwrap().len(), 2);
+    assert_eq!(reader.open_all(scan, &files).unwrap().unwrap().len(), 2);
     fs::rename(place.path("directory"), place.path("elsewhere")).unwrap();
     reader.begin(false);
-    assert!(reader.open_all(&scan, &files).unwrap().is_none());
+    assert!(reader.open_all(scan, &files).unwrap().is_none());
 }
 
 #[test]
@@ -118,9 +120,8 @@ fn a_store_on_tmpfs_is_in_the_clone_as_signatures_are_not_trusted_there() {
     fs::write(place.path("small"), "x").unwrap();
     place.let_all_grow_old();
     let source = place.tree();
-    let (mut clone, scan) = place.begin(&source, &[]);
-    clone.distrust();
-    clone.copy_scanned(scan, NOBODY).unwrap();
+    let mut clone = place.begin_distrusting(&source);
+    clone.copy_scanned(NOBODY).unwrap();
     mapping.store(0, b"two");
     let read = place.finish(clone);
     assert!(
@@ -139,9 +140,8 @@ fn a_store_on_tmpfs_to_a_file_that_moved_with_its_directory_is_in_the_clone() {
     mapping.store(0, b"one");
     place.let_all_grow_old();
     let source = place.tree();
-    let (mut clone, scan) = place.begin(&source, &[]);
-    clone.distrust();
-    clone.copy_scanned(scan, NOBODY).unwrap();
+    let mut clone = place.begin_distrusting(&source);
+    clone.copy_scanned(NOBODY).unwrap();
     mapping.store(0, b"two");
     fs::rename(place.path("old"), place.path("new")).unwrap();
     place.finish(clone);

@@ -276,9 +276,8 @@ fn nothing_is_shared_where_signatures_are_not_trusted() {
         let disk = disk(file_system);
         let place = Place::on(&disk);
         let source = place.tree();
-        let (mut clone, scan) = place.begin(&source, &[]);
-        clone.distrust();
-        clone.copy_scanned(scan, NOBODY).unwrap();
+        let mut clone = place.begin_distrusting(&source);
+        clone.copy_scanned(NOBODY).unwrap();
         let mut file = File::create(place.path("file")).unwrap();
         file.write_all(&content(LARGE)).unwrap();
         file.sync_all().unwrap();

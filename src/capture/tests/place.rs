@@ -9,11 +9,14 @@ use std::time::Duration;
 
 use harness::{Disk, FileSystem, Kind, wait_until};
 
-use crate::capture::clone::{Clone, Processes, content_size, probe_grain};
+use crate::capture::clone::{Clone, Processes, Terms, content_size, probe_grain};
 use crate::capture::directory::WHITEOUT_PREFIX;
 use crate::capture::overlay_attributes::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE};
 use crate::capture::scan::Scan;
+use crate::capture::space;
 use crate::capture::writers::Writers;
+use crate::freeze::HOLD_BOUND;
+use crate::settings::Reserve;
 use crate::system::clock::{Grain, Moment};
 use crate::system::process::unique_name;
 use crate::system::tree::Tree;
@@ -95,19 +98,40 @@ impl Place {
     }
 
     /// Until the first scan. `processes` are those of the container.
-    pub fn begin<'tree>(&self, source: &'tree Tree, processes: &[u32]) -> (Clone<'tree>, Scan) {
+    pub fn begin<'tree>(&self, source: &'tree Tree, processes: &[u32]) -> Clone<'tree> {
+        self.begin_trusting(true, source, processes)
+    }
+
+    /// The same where equal signatures tell nothing.
+    pub fn begin_distrusting<'tree>(&self, source: &'tree Tree) -> Clone<'tree> {
+        self.begin_trusting(false, source, &[])
+    }
+
+    fn begin_trusting<'tree>(
+        &self,
+        trusts_signatures: bool,
+        source: &'tree Tree,
+        processes: &[u32],
+    ) -> Clone<'tree> {
         let mut writers = Writers::default();
         writers.look(processes).unwrap();
         let scan = Scan::of_changing(source, Some(self.grain), &|| Ok(())).unwrap();
-        let (upper, staging) = (self.folder.join("clone"), self.folder.join("staging"));
-        let clone = Clone::new(source, &upper, &staging, writers, content_size(&scan));
-        (clone.unwrap(), scan)
+        let (upper, staging) = (self.replica(), self.folder.join("staging"));
+        let content = content_size(&scan);
+        let terms = Terms {
+            grain: self.grain,
+            trusts_signatures,
+            content,
+            hold: HOLD_BOUND,
+            room: space::check(&upper, &scan, content, Reserve::Bytes(0)).unwrap(),
+        };
+        Clone::new(source, &upper, &staging, writers, scan, terms).unwrap()
     }
 
     /// Until the first copy.
     pub fn begin_copied<'tree>(&self, source: &'tree Tree) -> Clone<'tree> {
-        let (mut clone, scan) = self.begin(source, &[]);
-        clone.copy_scanned(scan, NOBODY).unwrap();
+        let mut clone = self.begin(source, &[]);
+        clone.copy_scanned(NOBODY).unwrap();
         clone
     }
 
@@ -142,9 +166,9 @@ impl Place {
     /// All stages, with a change after the first scan and one after the copy.
     pub fn capture(&self, scanned: impl FnOnce(&Path), copied: impl FnOnce(&Path)) -> Read {
         let source = self.tree();
-        let (mut clone, scan) = self.begin(&source, &[]);
+        let mut clone = self.begin(&source, &[]);
         scanned(&self.source());
-        clone.copy_scanned(scan, NOBODY).unwrap();
+        clone.copy_scanned(NOBODY).unwrap();
         copied(&self.source());
         self.finish(clone)
     }

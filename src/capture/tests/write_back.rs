@@ -22,9 +22,9 @@ fn is_written_back(expected: u64, small: u64, others: usize) -> Option<bool> {
     fs::write(place.path("large"), vec![7; CONTENT]).unwrap();
     place.let_it_grow_old("large");
     let source = place.tree();
-    let (mut clone, scan) = place.begin(&source, &[]);
+    let mut clone = place.begin(&source, &[]);
     clone.put_write_back_off(expected, small);
-    clone.copy_scanned(scan, NOBODY).unwrap();
+    clone.copy_scanned(NOBODY).unwrap();
     for number in 0..others {
         fs::write(place.path(&number.to_string()), "content").unwrap();
     }
@@ -87,9 +87,9 @@ fn what_is_removed_from_the_root_goes_although_nothing_is_copied() {
     fs::write(place.path("removed"), "").unwrap();
     place.let_all_grow_old();
     let source = place.tree();
-    let (mut clone, scan) = place.begin(&source, &[]);
+    let mut clone = place.begin(&source, &[]);
     clone.put_write_back_off(0, 0);
-    clone.copy_scanned(scan, NOBODY).unwrap();
+    clone.copy_scanned(NOBODY).unwrap();
     fs::remove_file(place.path("removed")).unwrap();
     place.finish_unpaused(clone);
 }
@@ -103,7 +103,7 @@ fn little_changes_where_few_entries_have_changed_lately() {
         fs::write(place.path(&name), "").unwrap();
     }
     let source = place.tree();
-    let (_, mut scan) = place.begin(&source, &[]);
+    let mut scan = place.begin(&source, &[]).scan;
     let now = Moment::stamped_now();
     let later = |seconds: i64| Moment(now.0 + seconds * 1_000_000_000);
     assert!(!changes_little(&scan, now));

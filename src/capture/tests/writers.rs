@@ -65,8 +65,8 @@ fn open_directly(place: &Place) -> File {
 /// What the delta reads where nothing changes, and these are the container's processes before the scan and after it.
 fn delta_beside(place: &Place, before: &[u32], after: &[u32]) -> u64 {
     let source = place.tree();
-    let (mut clone, scan) = place.begin(&source, before);
-    clone.copy_scanned(scan, &|| Ok(after.to_vec())).unwrap();
+    let mut clone = place.begin(&source, before);
+    clone.copy_scanned(&|| Ok(after.to_vec())).unwrap();
     place.finish(clone).any()
 }
 
@@ -150,9 +150,9 @@ fn where_not_all_can_be_seen_every_file_counts_as_changed() {
     let disk = disk(FileSystem::Ext4);
     let place = place(&disk);
     let source = place.tree();
-    let (mut clone, scan) = place.begin(&source, &[]);
+    let mut clone = place.begin(&source, &[]);
     clone.writers = Writers::blind();
-    clone.copy_scanned(scan, NOBODY).unwrap();
+    clone.copy_scanned(NOBODY).unwrap();
     assert_eq!(place.finish(clone).any(), 2 * LENGTH as u64);
 }
 
@@ -209,11 +209,9 @@ fn a_file_that_was_opened_for_direct_writing_after_the_scan_counts_as_changed() 
         let disk = disk(file_system);
         let place = place(&disk);
         let source = place.tree();
-        let (mut clone, scan) = place.begin(&source, &[]);
+        let mut clone = place.begin(&source, &[]);
         let holder = Holder::of(open_directly(&place));
-        clone
-            .copy_scanned(scan, &|| Ok(vec![holder.0.id()]))
-            .unwrap();
+        clone.copy_scanned(&|| Ok(vec![holder.0.id()])).unwrap();
         drop(holder);
         assert_eq!(place.finish(clone).any(), LENGTH as u64);
     }

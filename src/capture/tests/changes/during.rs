@@ -151,11 +151,11 @@ fn a_file_that_is_written_all_through_its_own_copy_is_in_the_clone() {
         fs::write(place.path("large"), vec![b'o'; LARGE]).unwrap();
         place.let_it_grow_old("large");
         let source = place.tree();
-        let (mut clone, scan) = place.begin(&source, &[]);
+        let mut clone = place.begin(&source, &[]);
         let is_copied = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| write_until(&is_copied, &place.path("large")));
-            let copied = clone.copy_scanned(scan, NOBODY);
+            let copied = clone.copy_scanned(NOBODY);
             is_copied.store(true, Ordering::Relaxed);
             copied.unwrap();
         });

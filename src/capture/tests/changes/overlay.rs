@@ -1,12 +1,15 @@
 //! What overlayfs itself changes in an upper directory, and device nodes, which look like its whiteouts.
 
 use std::fs;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
+use harness::FileSystem;
 use rustix::fs::{CWD, FileType, Mode, XattrFlags, lremovexattr, lsetxattr, makedev, mknodat};
 
 use super::{Change, directory, remove, rename, write};
-use crate::capture::overlay_attributes::OPAQUE_ATTRIBUTE;
+use crate::capture::overlay_attributes::{OPAQUE_ATTRIBUTE, WHITEOUT_ATTRIBUTE};
+use crate::capture::tests::place::{NOBODY, Place, disk};
 
 pub const CHANGES: [Change; 10] = [
     Change {
@@ -111,6 +114,25 @@ pub const CHANGES: [Change; 10] = [
         },
     },
 ];
+
+/// overlayfs's other form of whiteouts (kernel: filesystems/overlayfs.rst, "Whiteouts and opaque directories"): an empty
+/// file, which has no copy to be compared with.
+#[test]
+fn a_whiteout_that_is_a_file_is_one_where_signatures_are_not_trusted() {
+    let disk = disk(FileSystem::Ext4);
+    let place = Place::on(&disk);
+    write(&place.source(), "gone", "");
+    let path = place.path("gone");
+    lsetxattr(path, WHITEOUT_ATTRIBUTE, b"y", XattrFlags::empty()).unwrap();
+    let source = place.tree();
+    let mut clone = place.begin_distrusting(&source);
+    clone.copy_scanned(NOBODY).unwrap();
+    let delta = clone.read_delta(&|| Ok(())).unwrap();
+    clone.apply(delta).unwrap();
+    clone.complete().unwrap();
+    let made = fs::symlink_metadata(place.replica().join("gone")).unwrap();
+    assert!(made.file_type().is_char_device() && made.rdev() == 0);
+}
 
 pub fn whiteout(folder: &Path, name: &str) {
     let (kind, device) = (FileType::CharacterDevice, makedev(0, 0));

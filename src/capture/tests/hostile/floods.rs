@@ -41,13 +41,13 @@ fn names_in_one_directory_are_cloned(file_system: FileSystem, count: usize) {
     }
     place.let_all_grow_old();
     let source = place.tree();
-    let (mut clone, first) = place.begin(&source, &[]);
+    let mut clone = place.begin(&source, &[]);
     assert_eq!(
-        first.entries().count(),
+        clone.scan.entries().count(),
         count + 2,
         "with the folder and a file beside it"
     );
-    clone.copy_scanned(first, NOBODY).unwrap();
+    clone.copy_scanned(NOBODY).unwrap();
     fs::remove_file(folder.join("first")).unwrap();
     fs::write(folder.join("7"), "seven").unwrap();
     let delta = clone.read_delta(&|| Ok(())).unwrap();

@@ -39,14 +39,15 @@ fn a_file_that_grows_for_ever_is_read_to_where_it_was_scanned() {
                 Ok((fs::metadata(place.path("grows"))?.len() > begun).then_some(()))
             })
             .unwrap();
-            let (mut clone, scan) = place.begin(&source, &[]);
-            let scanned: u64 = scan
+            let mut clone = place.begin(&source, &[]);
+            let scanned: u64 = clone
+                .scan
                 .nodes()
                 .iter()
                 .skip(1)
                 .map(|node| node.signature.size())
                 .sum();
-            clone.copy_scanned(scan, NOBODY).unwrap();
+            clone.copy_scanned(NOBODY).unwrap();
             assert!(clone.bytes <= scanned, "{} of {scanned}", clone.bytes);
             let delta = clone.read_delta(&|| Ok(())).unwrap();
             // Whole or not, the next one is.

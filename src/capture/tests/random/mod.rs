@@ -87,12 +87,12 @@ fn between_the_stages(place: &Place, mut random: Random) {
         place.let_all_grow_old();
     }
     let source = place.tree();
-    let (mut clone, scan) = place.begin(&source, &[]);
+    let mut clone = place.begin(&source, &[]);
     if random.below(2) == 0 {
         clone.put_write_back_off(0, 0);
     }
     change(&at, &mut random, 8);
-    clone.copy_scanned(scan, NOBODY).unwrap();
+    clone.copy_scanned(NOBODY).unwrap();
     for _ in 0..random.below(3) {
         change(&at, &mut random, 8);
         clone.pass(NOBODY).unwrap();
