@@ -5,7 +5,7 @@
 //! change after its copy is bound to show in the next scan. A pass over a running container may leave unsettled entries; the
 //! pass under the freeze leaves none.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use super::ledger::{Ledger, Move};
 use super::material::{ReadEntry, Reader};
 use super::replica::Replica;
 use super::scan::{Check, Scan};
-use super::signature::Signature;
+use super::signature::{Kind, Signature};
 use super::space::Room;
 use super::staging::{StagedFile, Staging};
 use super::update::Changes;
@@ -166,7 +166,7 @@ impl<'tree> Clone<'tree> {
         self.copy_updated(processes, false)
     }
 
-    fn copy_updated(&mut self, processes: &Processes, leaves_hot: bool) -> Result<Pass> {
+    pub(super) fn copy_updated(&mut self, processes: &Processes, leaves_hot: bool) -> Result<Pass> {
         // Before anybody asks which processes there are: one that comes later writes later.
         self.settling.since = Moment::stamped_now();
         self.writers.look(&processes()?)?;
@@ -203,10 +203,9 @@ impl<'tree> Clone<'tree> {
         self.sync(&work)?;
         let directories = self.read_directories(&work)?;
         self.rearrange(&work, &directories)?;
-        self.copy_files(&work)?;
-        for &(index, first) in &work.links {
-            self.make(&ReadEntry::link(index, first))?;
-        }
+        let made = self.copy_files(&work)?;
+        self.drop_vanished(&work, &made)?;
+        self.link_files(&work)?;
         self.write_back.settle()?;
         let readers = self.workers.iter().map(|worker| &worker.reader);
         self.bytes += readers.map(|reader| reader.bytes).sum::<u64>();
@@ -276,7 +275,37 @@ impl<'tree> Clone<'tree> {
         Ok(())
     }
 
-    /// Makes an entry that has no content.
+    /// Removes the copies of what had vanished when it was to be read: its other names would be links to what it was.
+    pub(super) fn drop_vanished(&mut self, work: &Work, made: &HashSet<usize>) -> Result<()> {
+        let copies = work.copies.keys().copied();
+        let vanished: Vec<usize> = copies.filter(|index| !made.contains(index)).collect();
+        let removals: Vec<_> = vanished.iter().map(|index| (*index, Kind::File)).collect();
+        self.replica.remove(&self.scan, &removals)?;
+        for index in vanished {
+            self.ledger.unmade(index);
+        }
+        Ok(())
+    }
+
+    /// Makes the further names of files. Where the first has vanished, the next one that has not takes its part.
+    fn link_files(&mut self, work: &Work) -> Result<()> {
+        let check: &Check = &|| Ok(signals::check()?);
+        let mut stand_ins: HashMap<usize, usize> = HashMap::new();
+        for &(index, first) in &work.links {
+            let source = *stand_ins.get(&first).unwrap_or(&first);
+            if self.ledger.is_made(source) {
+                self.make(&ReadEntry::link(index, source))?;
+                continue;
+            }
+            let entry = self.workers[0].read(&self.scan, index, None, check)?;
+            self.make(&entry)?;
+            self.workers[0].reader.memory.reuse();
+            stand_ins.insert(first, index);
+        }
+        Ok(())
+    }
+
+    /// Makes an entry that has no content, or whose content is with the first worker.
     fn make(&mut self, entry: &ReadEntry) -> Result<()> {
         let memory = &self.workers[0].reader.memory;
         if self.replica.write(&self.scan, entry, memory)? {
@@ -286,9 +315,9 @@ impl<'tree> Clone<'tree> {
         Ok(())
     }
 
-    /// Copies the files. Large ones keep the disk busy and small ones the processors, so one worker begins with the large
+    /// Copies the files, and returns those that had not vanished. Large ones keep the disk busy and small ones the processors, so one worker begins with the large
     /// ones, the others with the small.
-    fn copy_files(&mut self, work: &Work) -> Result<()> {
+    fn copy_files(&mut self, work: &Work) -> Result<HashSet<usize>> {
         let large = work.large.chunks(1);
         let parts: Vec<&[usize]> = large.chain(work.small.chunks(ENTRIES_AT_ONCE)).collect();
         let (scan, settling, ledger) = (&self.scan, self.settling, &self.ledger);
@@ -319,10 +348,12 @@ impl<'tree> Clone<'tree> {
             room.check()?;
             Ok(made)
         })?;
-        for (index, is_settled) in made.into_iter().flatten() {
+        let made = made.into_iter().flatten();
+        let take_note = |(index, is_settled)| {
             self.ledger.made(&self.scan, index, is_settled);
-        }
-        Ok(())
+            index
+        };
+        Ok(made.map(take_note).collect())
     }
 
     /// Sets the attributes of directories, and gives the clone away: nothing can be copied any more.

@@ -22,7 +22,7 @@ const STABILITY_TRIES: usize = 3;
 
 pub struct Delta {
     work: Work,
-    /// With the worker in whose memory its content is.
+    /// With the worker in whose memory its content is; without further names of files.
     entries: Vec<(usize, ReadEntry)>,
     /// Copied, and compared with what was copied before.
     pub bytes: u64,
@@ -77,8 +77,6 @@ impl Clone<'_> {
                 entries.push((worker, entry));
             }
         }
-        let links = work.links.iter();
-        entries.extend(links.map(|&(index, first)| (0, ReadEntry::link(index, first))));
         // However long it has taken since the last entry, if there was one.
         check()?;
         let readers = || self.workers.iter().map(|worker| &worker.reader);
@@ -137,12 +135,25 @@ impl Clone<'_> {
             .partition(|(_, entry)| is_directory(entry));
         let directories: Vec<_> = directories.into_iter().map(|(_, entry)| entry).collect();
         self.rearrange(&work, &directories)?;
+        let mut made = HashSet::new();
         for (worker, entry) in others {
-            let memory = &self.workers[worker].reader.memory;
-            if self.replica.write(&self.scan, &entry, memory)? {
-                self.ledger.made(&self.scan, entry.index, true);
+            if self.apply_entry(worker, &entry)? {
+                made.insert(entry.index);
             }
         }
+        self.drop_vanished(&work, &made)?;
+        for &(index, first) in &work.links {
+            self.apply_entry(0, &ReadEntry::link(index, first))?;
+        }
         Ok(())
+    }
+
+    fn apply_entry(&mut self, worker: usize, entry: &ReadEntry) -> Result<bool> {
+        let memory = &self.workers[worker].reader.memory;
+        let is_made = self.replica.write(&self.scan, entry, memory)?;
+        if is_made {
+            self.ledger.made(&self.scan, entry.index, true);
+        }
+        Ok(is_made)
     }
 }

@@ -172,7 +172,8 @@ impl Ledger {
         self.strays.retain(|stray| !from.contains(&stray.place));
     }
 
-    /// What must be removed before `entries` are made, children first; it counts as removed from here on.
+    /// What must be removed before `entries` are made, children first; it counts as removed from here on, and none of the
+    /// entries as settled.
     pub fn take_removals(
         &mut self,
         scan: &Scan,
@@ -182,6 +183,7 @@ impl Ledger {
         let strays = self.strays.drain(..);
         let mut removals: Vec<_> = strays.map(|stray| (stray.place, stray.made)).collect();
         for &index in entries {
+            self.entries[index].is_settled = false;
             let is_directory = scan.node(index).kind() == Kind::Directory;
             if is_directory || is_compared(index) {
                 continue;
@@ -199,6 +201,11 @@ impl Ledger {
         let entry = &mut self.entries[index];
         entry.made = Some(scan.node(index).kind());
         entry.is_settled = is_settled;
+    }
+
+    /// Takes note that an entry is not in the clone any more.
+    pub fn unmade(&mut self, index: usize) {
+        self.entries[index] = Progress::default();
     }
 
     pub fn is_made(&self, index: usize) -> bool {

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -16,6 +17,8 @@ use crate::capture::update::ENTRIES_AT_ONCE;
 const BOUND: Duration = Duration::from_secs(20);
 /// So large that it is staged, in several pieces.
 const LARGE: usize = 64 << 20;
+/// Not so small that it is copied again as a whole.
+const COMPARED: usize = 64 << 10;
 const BLOCK: usize = 1 << 20;
 /// So many that they are looked at in many pieces, and their directory before them.
 const LAST_PIECE: usize = 10;
@@ -122,6 +125,58 @@ fn what_a_scan_has_seen_that_came_to_no_end_is_in_the_clone() {
     });
 }
 
+/// It was written, and lost one of its names for another, between the looks at two of them. The file that the name which is
+/// gone has in the clone is what it was.
+#[test]
+fn a_file_that_changes_names_while_it_is_looked_at_is_in_the_clone() {
+    on_all(|file_system| {
+        let disk = disk(file_system);
+        let place = Place::on(&disk);
+        let [old, new] = ["a/old", "a/new"].map(|name| place.path(name));
+        fs::create_dir(place.path("a")).unwrap();
+        // Level by level, it is looked at last.
+        let other = place.path("many/below/it");
+        make_many(&place.path("many"), "");
+        fs::create_dir(place.path("many/below")).unwrap();
+        fs::write(&old, vec![b'1'; COMPARED]).unwrap();
+        fs::hard_link(&old, &other).unwrap();
+        place.let_all_grow_old();
+        let source = place.tree();
+        let mut clone = place.begin_copied(&source);
+        // So that its names are read again.
+        fs::write(place.path("a/another"), "").unwrap();
+        let change = move || {
+            fs::write(&old, vec![b'2'; COMPARED])?;
+            Ok(fs::rename(&old, &new)?)
+        };
+        clone.update(&after_first_piece(change)).unwrap();
+        place.let_it_grow_old("a/new");
+        clone.copy_updated(NOBODY, false).unwrap();
+        let copy = fs::read(place.replica().join("many/below/it")).unwrap();
+        assert!(copy == vec![b'2'; COMPARED], "it is what it was before");
+        place.finish(clone);
+    });
+}
+
+/// Does something when this thread has looked at the first piece, and others at none.
+fn after_first_piece(
+    action: impl Fn() -> Result<()> + Sync + 'static,
+) -> impl Fn() -> Result<()> + Sync + 'static {
+    let (first, asked) = (thread::current().id(), AtomicUsize::new(0));
+    let is_done = AtomicBool::new(false);
+    move || {
+        if thread::current().id() != first {
+            while !is_done.load(Ordering::Acquire) {
+                thread::yield_now();
+            }
+        } else if asked.fetch_add(1, Ordering::Relaxed) == 1 {
+            action()?;
+            is_done.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+}
+
 fn make_many(folder: &Path, content: &str) {
     fs::create_dir_all(folder).unwrap();
     for index in 0..MANY {
@@ -153,7 +208,7 @@ fn a_file_that_is_written_all_through_its_own_copy_is_in_the_clone() {
         let source = place.tree();
         let mut clone = place.begin(&source, &[]);
         let is_copied = AtomicBool::new(false);
-        std::thread::scope(|scope| {
+        thread::scope(|scope| {
             scope.spawn(|| write_until(&is_copied, &place.path("large")));
             let copied = clone.copy_scanned(NOBODY);
             is_copied.store(true, Ordering::Relaxed);
@@ -169,7 +224,7 @@ fn write_until(is_over: &AtomicBool, path: &Path) {
     for round in 1u8.. {
         for offset in (0..LARGE).step_by(BLOCK) {
             file.write_all_at(&[round], offset as u64).unwrap();
-            std::thread::sleep(PAUSE);
+            thread::sleep(PAUSE);
         }
         if is_over.load(Ordering::Relaxed) || round == u8::MAX {
             return;
