@@ -1,9 +1,10 @@
 //! The base image: the configuration and the layers that the container's snapshot stands on.
 //!
 //! The snapshot decides, not the name: a manifest whose configuration has the snapshot's parent as its chain ID. It is
-//! looked for where the image record leads; where the record is gone or was moved, where containerd's labels lead and below
-//! what it has become (the container may have been committed to it), and last in all of the content store. Of several, it is
-//! the one that is most like what the container was started with.
+//! looked for where the image record leads, and where the container was committed to it, below that: its configuration is
+//! that of the commit then, as stock's is. Where the record is gone or was moved, it is looked for where containerd's labels
+//! lead and below whatever was put on top of it, and last in all of the content store. Of several, it is the one that is most
+//! like what the container was started with.
 
 mod likeness;
 pub mod platform;
@@ -33,6 +34,8 @@ pub struct BaseImage {
     name: Option<String>,
     /// Whether something was put on top of it, whose configuration this was.
     is_cut: bool,
+    /// Whether that was a commit of the container.
+    is_below_commit: bool,
     /// How many of the layers the content store lacks.
     missing: usize,
 }
@@ -41,15 +44,25 @@ impl BaseImage {
     /// # Errors
     /// No manifest in the content store has the chain ID `parent`.
     pub fn find(containerd: &Containerd, subject: &Subject, parent: &str) -> Result<Self> {
-        let search = Search { containerd, parent };
+        let search = Search {
+            containerd,
+            parent,
+            command_line: &subject.command_line(),
+        };
         let named = search.recorded(&subject.image)?;
         let mut found = search.whole(named.clone())?;
         for base in &mut found {
             base.name = Some(subject.image.clone());
         }
         if found.is_empty() {
-            found = search.whole(search.labelled(&subject.snapshotter)?)?;
-            found.extend(search.lower_part(named)?);
+            let below = search.lower_part(named)?.into_iter();
+            let (committed, others): (Vec<_>, Vec<_>) =
+                below.partition(|base| base.is_below_commit);
+            found = committed;
+            if found.is_empty() {
+                found = search.whole(search.labelled(&subject.snapshotter)?)?;
+                found.extend(others);
+            }
         }
         if found.is_empty() {
             found = search.whole(search.conceivable()?)?;

@@ -32,6 +32,8 @@ enum Fit {
 pub struct Search<'a> {
     pub containerd: &'a Containerd,
     pub parent: &'a str,
+    /// That of the container, which its commits have in their history.
+    pub command_line: &'a str,
 }
 
 impl Search<'_> {
@@ -121,6 +123,7 @@ impl Search<'_> {
         if diff_ids.len() != layers.len() || (fit == Fit::Exact && !is_whole) {
             return Ok(None);
         }
+        let is_below_commit = layers.len() == depth + 1 && self.has_committed(&config);
         // Some have more steps in their history than layers.
         if !is_whole {
             layers.truncate(depth);
@@ -131,9 +134,17 @@ impl Search<'_> {
             manifest_digest: digest,
             name: None,
             is_cut: !is_whole,
+            is_below_commit,
             missing: self.missing(&layers)?,
             layers,
         }))
+    }
+
+    /// Whether the last step of a configuration's history looks like a commit of the container, ours or stock's.
+    fn has_committed(&self, config: &Value) -> bool {
+        let steps = config.get("history").and_then(Value::as_array);
+        let last = steps.and_then(|steps| steps.last()?.get("created_by")?.as_str());
+        last == Some(self.command_line)
     }
 
     fn missing(&self, layers: &[Descriptor]) -> Result<usize> {

@@ -101,6 +101,32 @@ fn a_container_can_be_committed_to_the_name_of_its_own_image_again_and_again() -
     Ok(())
 }
 
+/// As with stock, whatever else leads to the base.
+#[test]
+fn what_a_commit_to_the_containers_own_image_has_set_stays_in_the_next() -> Result {
+    let daemon = Daemon::start()?;
+    mine("mine").import(&daemon, MINE)?;
+    let container = changed(&daemon)?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    for has_other_name in [true, false] {
+        if has_other_name {
+            daemon.ctr().run(&["images", "tag", MINE, OTHER])?;
+        } else {
+            daemon.ctr().run(&["images", "rm", "--sync", OTHER])?;
+        }
+        let said = if has_other_name { "one" } else { "two" };
+        let change = format!(r#"CMD ["echo", "{said}"]"#);
+        let flags = ["--author", said, "--change", &change];
+        freezeframe.commit(&container, MINE, &flags)?.succeeded()?;
+        freezeframe.commit(&container, MINE, &[])?.succeeded()?;
+        let config = daemon.ctr().config(MINE)?;
+        assert_eq!(config["config"]["Cmd"], json!(["echo", said]));
+        assert_eq!(config["author"], said);
+        assert_eq!(config["history"].as_array().map(Vec::len), Some(4));
+    }
+    Ok(())
+}
+
 #[test]
 fn a_base_counts_more_than_what_was_made_on_it_under_its_name() -> Result {
     let daemon = Daemon::start()?;
