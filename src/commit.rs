@@ -151,6 +151,9 @@ impl Commit<'_> {
     fn look(&mut self, real: Option<&RealNerdctl>) -> Result<Scene> {
         let arguments = self.arguments;
         let settings = Settings::of(arguments, real.is_some())?;
+        if settings.debug {
+            log::enable_debug();
+        }
         let containerd = Containerd::connect(&settings.address, &settings.namespace)?;
         let subject = self
             .stages

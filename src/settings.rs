@@ -45,8 +45,8 @@ impl Strategy {
             Some("delegate") => Ok(Self::Delegate),
             Some("fallback") => Ok(Self::Fallback),
             _ => bail!(
-                "{STRATEGY} is {:?}, which is none of auto, direct, delegate, fallback",
-                word.to_string_lossy()
+                "{STRATEGY} is {}, which is none of auto, direct, delegate, fallback",
+                quoted(&word.to_string_lossy())
             ),
         }
     }
@@ -66,8 +66,8 @@ pub fn max_pause(typed: Option<Duration>) -> Result<Option<Duration>> {
         return Ok(typed);
     }
     let parsed = word.to_str().and_then(duration::positive);
-    let shown = word.to_string_lossy();
-    let describe = || format!("{MAX_PAUSE} is {shown:?}, which is no time such as 200ms or 2s");
+    let shown = quoted(&word.to_string_lossy());
+    let describe = || format!("{MAX_PAUSE} is {shown}, which is no time such as 200ms or 2s");
     parsed.map(Some).with_context(describe)
 }
 
@@ -91,6 +91,8 @@ pub struct Settings {
     /// containerd's socket, without `unix://`.
     pub address: PathBuf,
     pub namespace: String,
+    /// Whether the file asks for what `--debug` asks for.
+    pub debug: bool,
 }
 
 impl Settings {
@@ -128,7 +130,11 @@ impl Settings {
             check_cgroup_manager(&manager)?;
         }
         check_namespace(&namespace)?;
-        Ok(Self { address, namespace })
+        Ok(Self {
+            address,
+            namespace,
+            debug: file.is_set("debug") || file.is_set("debug_full"),
+        })
     }
 }
 

@@ -11,6 +11,7 @@ mod pflag;
 pub mod reference;
 mod subcommand;
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,6 +21,8 @@ pub use change::{Changes, CommandLine, Environment, Healthcheck, Property};
 pub use flags::{FLAGS, FOR_THE_REAL_ONE, Place, Takes};
 use pflag::Setting;
 use subcommand::{CommitWords, Found};
+
+use crate::system::text::quoted;
 
 /// Flags that no nerdctl knows.
 const OURS: [&str; 2] = ["report", "max-pause"];
@@ -105,9 +108,8 @@ impl Invocation {
     }
 
     fn of_nerdctl(words: Vec<OsString>) -> Self {
-        let Some(text) = texts(&words) else {
-            return Self::PassThrough(words);
-        };
+        let text = texts(&words);
+        let text: Vec<&str> = text.iter().map(|word| &**word).collect();
         match subcommand::find(&text) {
             Found::Commit(commit) => read_commit(commit, &words),
             Found::Other => Self::PassThrough(words),
@@ -122,12 +124,14 @@ impl Invocation {
 }
 
 fn leads_to_commit(words: &[OsString]) -> bool {
-    texts(words).is_some_and(|text| matches!(subcommand::find(&text), Found::Commit(_)))
+    let text = texts(words);
+    let text: Vec<&str> = text.iter().map(|word| &**word).collect();
+    matches!(subcommand::find(&text), Found::Commit(_))
 }
 
-/// `None` where one of them is no text.
-fn texts(words: &[OsString]) -> Option<Vec<&str>> {
-    words.iter().map(|word| word.to_str()).collect()
+/// What is no UTF-8 as JSON has it, in Go as well: with a replacement character.
+fn texts(words: &[OsString]) -> Vec<Cow<'_, str>> {
+    words.iter().map(|word| word.to_string_lossy()).collect()
 }
 
 fn is_named(program: &OsStr, name: &str) -> bool {
@@ -166,9 +170,33 @@ fn read_commit(words: CommitWords, all: &[OsString]) -> Invocation {
             words: kept,
         };
     }
-    match CommitArguments::new(&before, &commit, words.name, kept) {
+    let arguments = check_text(all, words.own.len(), &commit.settings)
+        .and_then(|()| CommitArguments::new(&before, &commit, words.name, kept));
+    match arguments {
         Ok(arguments) => Invocation::Commit(Box::new(arguments)),
         Err(mistake) => refuse(&commit.settings, mistake),
+    }
+}
+
+/// What is no UTF-8 is as good as text where an image quotes it, but names nothing. The last `own` words gave `settings`.
+fn check_text(all: &[OsString], own: usize, settings: &[Setting]) -> Result<(), Mistake> {
+    let first = all.len() - own;
+    let is_quoted = |position: usize| {
+        settings.iter().any(|setting| {
+            matches!(setting.name, "author" | "message")
+                && setting.words.contains(&position.wrapping_sub(first))
+        })
+    };
+    let mut words = all.iter().enumerate();
+    match words.find(|(position, word)| word.to_str().is_none() && !is_quoted(*position)) {
+        None => Ok(()),
+        Some((_, word)) => Err(Mistake {
+            message: format!(
+                "{} is no UTF-8, which in a commit only --author and --message may be",
+                quoted(&word.to_string_lossy())
+            ),
+            is_stocks: false,
+        }),
     }
 }
 
@@ -207,7 +235,10 @@ fn report(settings: &[Setting]) -> Option<PathBuf> {
 
 fn max_pause(value: &str) -> Result<Duration, Mistake> {
     duration::positive(value).ok_or_else(|| Mistake {
-        message: format!("--max-pause is {value:?}, which is no time such as 200ms or 2s"),
+        message: format!(
+            "--max-pause is {}, which is no time such as 200ms or 2s",
+            quoted(value)
+        ),
         is_stocks: false,
     })
 }

@@ -104,13 +104,34 @@ fn all_but_a_plain_commit_is_passed_on() {
 }
 
 #[test]
-fn words_that_are_not_text_are_passed_on() {
+fn words_that_are_not_text_may_be_quoted_and_name_nothing() {
     use std::os::unix::ffi::OsStringExt;
-    let odd = OsString::from_vec(vec![0xff]);
-    let line = ["nerdctl".into(), "commit".into(), odd.clone(), "x".into()];
+    let odd = OsString::from_vec(b"caf\xe9".to_vec());
+    let of = |words: &[&OsString]| {
+        let program = OsString::from("nerdctl");
+        Invocation::of(std::iter::once(program).chain(words.iter().copied().cloned()))
+    };
+    let [commit, message, author] = ["commit", "-m", "--author"].map(OsString::from);
+    let [name, image] = ["box", "image"].map(OsString::from);
+    let words = [&commit, &message, &odd, &name, &author, &odd, &image];
+    let Invocation::Commit(arguments) = of(&words) else {
+        panic!("no commit");
+    };
+    assert_eq!(arguments.message, "caf\u{fffd}");
+    assert_eq!(arguments.author.as_deref(), Some("caf\u{fffd}"));
+    assert!(
+        arguments.words.iter().eq(words),
+        "the real one gets them as they are"
+    );
+    let Invocation::Refused(refusal) = of(&[&commit, &odd, &image]) else {
+        panic!("not refused");
+    };
+    assert!(refusal.message.contains("is no UTF-8"));
+    assert!(!refusal.is_stocks);
+    let other = [&OsString::from("ps"), &odd];
     assert_eq!(
-        Invocation::of(line.into_iter()),
-        Invocation::PassThrough(vec!["commit".into(), odd, "x".into()])
+        of(&other),
+        Invocation::PassThrough(other.map(Clone::clone).to_vec())
     );
 }
 

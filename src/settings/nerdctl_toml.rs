@@ -130,10 +130,18 @@ impl ConfigurationFile {
         Ok(())
     }
 
-    /// The text under `key`, whose case does not matter.
-    pub fn text(&self, key: &str) -> Result<Option<String>> {
+    /// What stands under `key`, whose case does not matter, and how it is written there.
+    fn entry(&self, key: &str) -> Option<(&String, &Value)> {
         let mut all = self.table.iter();
-        match all.find(|(name, _)| name.eq_ignore_ascii_case(key)) {
+        all.find(|(name, _)| name.eq_ignore_ascii_case(key))
+    }
+
+    pub fn is_set(&self, key: &str) -> bool {
+        matches!(self.entry(key), Some((_, Value::Boolean(true))))
+    }
+
+    pub fn text(&self, key: &str) -> Result<Option<String>> {
+        match self.entry(key) {
             None => Ok(None),
             Some((_, Value::String(value))) => Ok(Some(value.clone())),
             Some((name, _)) => bail!("{}: {name} is not a string", failure(&self.path)),

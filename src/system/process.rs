@@ -174,13 +174,13 @@ pub fn set_variable(name: &str, value: &str) {
     unsafe { std::env::set_var(name, value) };
 }
 
-/// Has `command`, once it is started, end when this process does, hear the signals that are blocked here, and hold `pipe`
+/// Has `command`, once it is started, end when this process does, hear the signals that we do not, and hold `pipe`
 /// open as long as it lives.
 pub fn tie_to_this_process(command: &mut Command, pipe: Option<BorrowedFd>) {
     let pipe = pipe.map(|pipe| pipe.as_raw_fd());
     let parent = Pid::this();
     let tie = move || {
-        signals::unblock_in_child()?;
+        signals::restore_in_child()?;
         nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)?;
         if Pid::parent() != parent {
             return Err(io::Error::from(Errno::ESRCH));

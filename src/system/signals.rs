@@ -48,6 +48,9 @@ pub fn take_over() -> Result<()> {
     // SAFETY: ignoring is no handler; a closed pipe then fails the write instead of ending us without clean-up.
     unsafe { nix::sys::signal::signal(Signal::SIGPIPE, SigHandler::SigIgn) }
         .context("ignoring SIGPIPE")?;
+    // SAFETY: as above; a file that may not become so large then fails the write (setrlimit(2), RLIMIT_FSIZE).
+    unsafe { nix::sys::signal::signal(Signal::SIGXFSZ, SigHandler::SigIgn) }
+        .context("ignoring SIGXFSZ")?;
     hear_of_children()?;
     let ending = ending_signals();
     ending.thread_block().context("blocking signals")?;
@@ -81,8 +84,11 @@ pub fn block_stops() -> Result<()> {
         .context("blocking stop signals")
 }
 
-/// Unblocks in a process that is just being started what is blocked in ours. Makes system calls only.
-pub fn unblock_in_child() -> nix::Result<()> {
+/// Gives a process that is just being started the signals that are blocked or ignored in ours, but for SIGPIPE, of which
+/// `std` does the same. Makes system calls only.
+pub fn restore_in_child() -> nix::Result<()> {
+    // SAFETY: the default is no handler.
+    unsafe { nix::sys::signal::signal(Signal::SIGXFSZ, SigHandler::SigDfl) }?;
     set_of(&ENDING).thread_unblock()?;
     set_of(&STOPPING).thread_unblock()
 }

@@ -27,6 +27,8 @@ use lines::Dockerfile;
 use word::Word;
 use words::Instruction;
 
+use crate::system::text::quoted;
+
 /// The variables of an image.
 pub type Environment = HashMap<String, String>;
 
@@ -89,7 +91,7 @@ impl Changes {
             .collect();
         let Dockerfile { lines, escape } = lines::read(&values.join("\n"))?;
         if lines.is_empty() {
-            return Err(stock::EMPTY.to_owned());
+            return Err("--change has comments alone".to_owned());
         }
         let mut changes = Self::default();
         for line in lines {
@@ -127,8 +129,9 @@ impl Changes {
     pub fn refuse_delegation(&self, reason: &str) -> Option<String> {
         let directive = self.beyond_stock.as_ref()?;
         Some(format!(
-            "--change with {directive:?} cannot be delegated: the real nerdctl has to make this commit ({reason}), and takes \
-             only CMD and ENTRYPOINT as JSON arrays"
+            "--change with {} cannot be delegated: the real nerdctl has to make this commit ({reason}), and takes only CMD \
+             and ENTRYPOINT as JSON arrays",
+            quoted(directive)
         ))
     }
 
@@ -161,7 +164,7 @@ fn checked(line: &str, instruction: &Instruction) -> Result<Property<Word>, Stri
 }
 
 fn wrong(line: &str, problem: &str) -> String {
-    format!("--change {:?}: {problem}", line.trim())
+    format!("--change {}: {problem}", quoted(line.trim()))
 }
 
 #[cfg(test)]

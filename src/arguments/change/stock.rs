@@ -1,5 +1,7 @@
 //! What stock nerdctl takes of `--change`, and its words for the rest (nerdctl, pkg/cmd/container/commit.go).
 
+use crate::system::text::quoted;
+
 pub const EMPTY: &str = "received an empty value in change flag";
 const PANIC: &str = "runtime error: index out of range [0] with length 0";
 pub const SECOND_COMMAND: &str =
@@ -8,11 +10,11 @@ pub const SECOND_ENTRYPOINT: &str =
     "multiple change flags supplied for the Entrypoint directive, overriding with last supplied";
 
 pub fn unknown(directive: &str) -> String {
-    format!("unknown change directive {directive:?}")
+    format!("unknown change directive {}", quoted(directive))
 }
 
 pub fn malformed(value: &str) -> String {
-    format!("malformed json in change flag value {value:?}")
+    format!("malformed json in change flag value {}", quoted(value))
 }
 
 /// A JSON array of words as Go decodes it: null is no array, and an empty string within one.
