@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::containerd::{Containerd, OverlayMount};
 use crate::digest::Sha256Digest;
-use crate::plan::{DirectPlan, OutOfReach, Subject};
+use crate::plan::{DirectPlan, OutOfReach, Subject, is_of_view};
 use crate::system::clock::Moment;
 
 /// containerd's own, whose layers are directories. Others may mount them (stargz, SOCI, nydus), where we need not see that.
@@ -30,17 +30,25 @@ pub fn prepare(
     let overlay = OverlayMount::of(&mounts)
         .context("the snapshotter does not mount a new snapshot as an overlay")?;
     let upper = &overlay.upper;
-    let is_new = *upper != plan.upper && is_empty_since(upper, before).unwrap_or(false);
+    let is_new = *upper != plan.upper && seen(upper, is_empty_since(upper, before))?;
     ensure!(is_new, OutOfReach::elsewhere(upper));
     OutOfReach::check_writable(upper)?;
     let (are_directories, nothing) = (subject.snapshotter == OF_DIRECTORIES, nothing());
     let diff_ids = plan.base.diff_ids();
     for (index, layer) in overlay.lower.iter().rev().enumerate() {
         let may_be_empty = are_directories || diff_ids.get(index) == Some(&&*nothing);
-        let is_seen = shows(layer, may_be_empty).unwrap_or(false);
+        let is_seen = seen(layer, shows(layer, may_be_empty))?;
         ensure!(is_seen, OutOfReach::elsewhere(layer));
     }
     Ok(overlay)
+}
+
+/// What was found out of a directory; false where it is not there for us.
+fn seen(directory: &Path, answer: io::Result<bool>) -> Result<bool> {
+    match answer {
+        Err(error) if is_of_view(&error) => Ok(false),
+        answer => answer.with_context(|| format!("looking at {}", directory.display())),
+    }
 }
 
 /// The digest of an archive without entries, which is two blocks of zeros (pax(1), "ustar Interchange Format").

@@ -24,8 +24,8 @@ pub struct Mark {
 }
 
 /// # Errors
-/// No mark can be written.
-pub fn check() -> Result<(), OutOfReach> {
+/// No mark can be written: `OutOfReach`, where that will not pass.
+pub fn check() -> Result<()> {
     let check = |directory: &str| OutOfReach::check_writable(Path::new(directory));
     // It is there at times.
     check(DIRECTORY).or_else(|_| check(PARENT))

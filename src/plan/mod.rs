@@ -15,7 +15,7 @@ use containerd_client::services::v1::Container;
 use serde_json::Value;
 
 pub use base::BaseImage;
-pub use out_of_reach::OutOfReach;
+pub use out_of_reach::{OutOfReach, is_of_view};
 pub use resolve::{InspectFailed, NoSuchContainer};
 
 use crate::arguments::{CommitArguments, Property};
@@ -153,7 +153,7 @@ impl Plan {
             let reason = "FREEZEFRAME_STRATEGY=delegate".to_owned();
             return Ok(Self::Delegate { reason });
         }
-        let obstacle = match obstacle(subject, arguments) {
+        let obstacle = match obstacle(subject, arguments)? {
             Some(obstacle) => obstacle,
             None => match overlay::upper_directory(containerd, subject)? {
                 Ok((upper, parent)) => {
@@ -179,28 +179,34 @@ impl Plan {
 }
 
 /// What stands in the way of a direct commit, as far as the container's record, the kernel and our privileges tell.
-fn obstacle(subject: &Subject, arguments: &CommitArguments) -> Option<String> {
+fn obstacle(subject: &Subject, arguments: &CommitArguments) -> Result<Option<String>> {
     if let Some(flag) = arguments.foreign_layer {
-        return Some(format!("{flag} layers are made by the real nerdctl alone"));
+        return Ok(Some(format!(
+            "{flag} layers are made by the real nerdctl alone"
+        )));
     }
     if subject.snapshotter.is_empty() || subject.snapshot_key.is_empty() {
-        return Some("the container has no snapshot, as it was run from a directory".to_owned());
+        return Ok(Some(
+            "the container has no snapshot, as it was run from a directory".to_owned(),
+        ));
     }
     if !HOST_KERNEL_RUNTIMES.contains(&subject.runtime.as_str()) {
-        return Some(format!(
+        return Ok(Some(format!(
             "runtime {} may keep files where the host does not see them",
             subject.runtime
-        ));
+        )));
     }
     let mappings = subject
         .spec
         .pointer("/linux/uidMappings")
         .and_then(Value::as_array);
     if mappings.is_some_and(|mappings| !mappings.is_empty()) {
-        return Some("the container's user IDs are mapped".to_owned());
+        return Ok(Some("the container's user IDs are mapped".to_owned()));
     }
     if !tree::resolves_beneath() {
-        return Some("the kernel does not resolve paths beneath a directory (openat2)".to_owned());
+        return Ok(Some(
+            "the kernel does not resolve paths beneath a directory (openat2)".to_owned(),
+        ));
     }
     privileges::obstacle()
 }

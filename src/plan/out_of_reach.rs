@@ -1,8 +1,10 @@
 //! Files that a direct commit writes and that cannot be written to from here, which only trying tells: such a commit is the
 //! real nerdctl's, whose daemon writes them.
 
+use std::io;
 use std::path::Path;
 
+use anyhow::{Context, Result, bail};
 use nix::unistd::{AccessFlags, eaccess};
 
 #[derive(Debug, thiserror::Error)]
@@ -18,11 +20,29 @@ impl OutOfReach {
         ))
     }
 
-    /// The directory is mounted read-only, as systemd's `ProtectSystem=strict` has it (access(2): EROFS), or protected.
-    pub fn check_writable(directory: &Path) -> Result<(), Self> {
-        eaccess(directory, AccessFlags::W_OK).map_err(|error| {
-            let (directory, error) = (directory.display(), error.desc());
-            Self(format!("{directory} cannot be written to: {error}"))
-        })
+    /// # Errors
+    /// `OutOfReach`: the directory is mounted read-only, as systemd's `ProtectSystem=strict` has it (access(2): EROFS), or
+    /// protected.
+    pub fn check_writable(directory: &Path) -> Result<()> {
+        let Err(error) = eaccess(directory, AccessFlags::W_OK) else {
+            return Ok(());
+        };
+        let name = directory.display();
+        if is_of_view(&error.into()) {
+            bail!(Self(format!(
+                "{name} cannot be written to: {}",
+                error.desc()
+            )));
+        }
+        Err(error).with_context(|| format!("asking whether {name} can be written to"))
     }
+}
+
+/// Whether an error tells of other files, or other rights, than containerd has; any other may have passed by the next try.
+pub fn is_of_view(error: &io::Error) -> bool {
+    use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
+    matches!(
+        error.kind(),
+        NotFound | NotADirectory | PermissionDenied | ReadOnlyFilesystem
+    )
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use nix::sys::statfs::{BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FsType, XFS_SUPER_MAGIC, statfs};
 use rustix::fs::{major, minor};
 
-use super::Subject;
+use super::{Subject, is_of_view};
 use crate::containerd::{Containerd, OverlayMount, TaskStatus};
 use crate::system::mounts::{MountEntry, mounts_of};
 use crate::system::same_file::is_same_file;
@@ -57,27 +57,35 @@ fn obstacle(
     overlay: &OverlayMount,
 ) -> Result<Option<String>> {
     let upper = &overlay.upper;
-    if let Some(obstacle) = directory_obstacle(overlay) {
+    if let Some(obstacle) = directory_obstacle(overlay)? {
         return Ok(Some(obstacle));
     }
     if subject.task.status == TaskStatus::Idle {
-        return Ok(idle_obstacle(overlay));
+        return Ok(None);
     }
     let pid = subject.task.pid;
     match mounts_of(pid) {
         Ok(mounts) => Ok(running_obstacle(mounts, upper)),
-        Err(_) if containerd.has_ended(&subject.id, pid)? => Ok(idle_obstacle(overlay)),
-        Err(error) => Ok(Some(format!("the mounts of process {pid}: {error}"))),
+        Err(_) if containerd.has_ended(&subject.id, pid)? => Ok(None),
+        Err(error) if is_of_view(&error) => {
+            Ok(Some(format!("the mounts of process {pid}: {error}")))
+        }
+        Err(error) => Err(error).with_context(|| format!("reading the mounts of process {pid}")),
     }
 }
 
-fn directory_obstacle(overlay: &OverlayMount) -> Option<String> {
-    let upper = &overlay.upper;
+fn directory_obstacle(overlay: &OverlayMount) -> Result<Option<String>> {
     if overlay.flags.iter().any(|flag| flag == "userxattr") {
-        return Some("the overlay keeps its marks in user attributes".to_owned());
+        return Ok(Some(
+            "the overlay keeps its marks in user attributes".to_owned(),
+        ));
     }
-    let missing = fs::metadata(upper).err();
-    missing.map(|error| format!("upper directory {}: {error}", upper.display()))
+    let upper = overlay.upper.display();
+    match fs::metadata(&overlay.upper) {
+        Ok(_) => Ok(None),
+        Err(error) if is_of_view(&error) => Ok(Some(format!("upper directory {upper}: {error}"))),
+        Err(error) => Err(error).with_context(|| format!("looking at {upper}")),
+    }
 }
 
 /// Whether a file of this directory's file system is known to look different whenever it is.
@@ -98,13 +106,6 @@ fn is_ext4s(mounts: &[MountEntry], device: (u32, u32)) -> bool {
     of_device.any(|mount| mount.kind == "ext4" || mount.kind == "ext3")
 }
 
-/// Without a process there is only what a mount would be asked to do.
-fn idle_obstacle(overlay: &OverlayMount) -> Option<String> {
-    let asked = |flag: &String| flag == "redirect_dir=on" || flag == "metacopy=on";
-    let merges = merges_by_default() || overlay.flags.iter().any(asked);
-    merges.then(merged_view)
-}
-
 /// The process must see, as its root, the overlay whose upper directory we would read.
 fn running_obstacle(mounts: Vec<MountEntry>, upper: &Path) -> Option<String> {
     let root = mounts
@@ -120,21 +121,7 @@ fn running_obstacle(mounts: Vec<MountEntry>, upper: &Path) -> Option<String> {
             "the container's root has another upper directory than its snapshot".to_owned(),
         );
     }
-    let merges = root.has_option("redirect_dir=on") || root.has_option("metacopy=on");
-    merges.then(merged_view)
-}
-
-fn merged_view() -> String {
-    "overlayfs redirects directories here, so that the upper directory alone does not tell"
-        .to_owned()
-}
-
-/// What a mount gets that says nothing (kernel: filesystems/overlayfs.rst, module parameters).
-fn merges_by_default() -> bool {
-    ["redirect_dir", "metacopy"].into_iter().any(|name| {
-        fs::read_to_string(format!("/sys/module/overlay/parameters/{name}"))
-            .is_ok_and(|value| value.trim() == "Y")
-    })
+    None
 }
 
 #[cfg(test)]

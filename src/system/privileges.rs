@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use anyhow::{Context, Result};
+
 /// As numbered in `linux/capability.h`: to read and make whatever a container has, with owner, mode, file capabilities and
 /// overlayfs's attributes (capabilities(7), xattr(7)). Not all that lacks is told of:
 /// without `CAP_SYS_ADMIN` overlayfs's attributes read as absent, without `CAP_FSETID` a mode loses a bit.
@@ -16,13 +18,13 @@ const NEEDED: [(&str, u32); 7] = [
 ];
 
 /// Why this process is not privileged enough. In a user namespace capabilities do not count for all of it.
-pub fn obstacle() -> Option<String> {
+pub fn obstacle() -> Result<Option<String>> {
     if is_in_user_namespace() {
-        return Some("this process is in a user namespace".to_owned());
+        return Ok(Some("this process is in a user namespace".to_owned()));
     }
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = fs::read_to_string("/proc/self/status").context("reading our capabilities")?;
     let missing = missing_of(effective(&status));
-    missing.map(|capability| format!("this process lacks {capability}"))
+    Ok(missing.map(|capability| format!("this process lacks {capability}")))
 }
 
 /// In the first user namespace every ID is itself (`user_namespaces(7)`).
