@@ -8,10 +8,14 @@ use containerd_client::types::Descriptor;
 use tonic::Code;
 use tonic::transport::Channel;
 
-use super::{Containerd, absent_is_none};
+use super::{CallError, Containerd, absent_is_none};
 
 /// Somebody else may create and delete the name while we try; so often in a row is no accident.
 const MOST_TRIES: usize = 10;
+
+fn is_lost(error: &anyhow::Error) -> bool {
+    error.downcast_ref().is_some_and(CallError::is_lost)
+}
 
 impl Containerd {
     pub fn image(&self, name: &str) -> Result<Option<Image>> {
@@ -34,11 +38,26 @@ impl Containerd {
         };
         let steady = self.steady();
         for _ in 0..MOST_TRIES {
-            if steady.update_image(&image)? || steady.create_image(&image)? {
-                return Ok(());
+            match steady.try_to_put_image(&image) {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                // It may have been done all the same.
+                Err(error) if is_lost(&error) && steady.has_image(&image) => return Ok(()),
+                Err(error) => return Err(error),
             }
         }
         bail!("image {name} is being created and deleted by somebody else: try again")
+    }
+
+    /// False where the name comes and goes.
+    fn try_to_put_image(&self, image: &Image) -> Result<bool> {
+        Ok(self.update_image(image)? || self.create_image(image)?)
+    }
+
+    /// Whether the record is there, as far as the daemon tells.
+    fn has_image(&self, image: &Image) -> bool {
+        let recorded = self.image(&image.name).ok().flatten();
+        recorded.is_some_and(|recorded| recorded.target == image.target)
     }
 
     fn update_image(&self, image: &Image) -> Result<bool> {

@@ -55,14 +55,18 @@ impl Lease {
         let first = client.steady().create_lease(terms)?;
         client.set_lease(Some(first.clone()));
         let (stop, stopped) = mpsc::channel();
-        let keeper_client = client.clone();
+        let (keeper_client, kept) = (client.clone(), first.clone());
         let keeper = std::thread::Builder::new()
             .name("lease".into())
-            .spawn(move || keep(&keeper_client, first, terms, &stopped))
-            .context("starting the thread that keeps the lease")?;
+            .spawn(move || keep(&keeper_client, kept, terms, &stopped));
+        if keeper.is_err() {
+            client.set_lease(None);
+            // It expires if that fails.
+            let _ = client.for_cleaning_up().delete_lease(&first);
+        }
         Ok(Self {
             stop: Some(stop),
-            keeper: Some(keeper),
+            keeper: Some(keeper.context("starting the thread that keeps the lease")?),
         })
     }
 }

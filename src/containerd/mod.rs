@@ -11,6 +11,7 @@ mod images;
 mod ingest;
 pub mod labels;
 mod lease;
+mod runtime;
 mod snapshots;
 mod tasks;
 
@@ -26,7 +27,6 @@ use containerd_client::services::v1::{
 };
 use nix::unistd::{AccessFlags, eaccess};
 use tokio::net::UnixStream;
-use tokio::runtime::Runtime;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
@@ -34,6 +34,8 @@ pub use blob_writer::WrittenBlob;
 pub use lease::Lease;
 pub use snapshots::OverlayMount;
 pub use tasks::{Task, TaskStatus};
+
+use runtime::Runtime;
 
 use crate::settings::{DEFAULT_ADDRESS, DEFAULT_NAMESPACE};
 use crate::system::signals;
@@ -77,11 +79,7 @@ impl Containerd {
     /// # Errors
     /// `Unreachable`: nothing listens there, or it may not be opened.
     pub fn connect(address: &Path, namespace: &str) -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .context("starting the client's runtime")?;
+        let runtime = Runtime::start()?;
         check_access(address)?;
         // The plain connect tells why (refused, nobody there, too many waiting), which tonic's error hides.
         runtime

@@ -8,6 +8,7 @@ mod containerd;
 mod disk;
 mod expiry;
 mod records;
+mod threads;
 
 use crate::FREEZEFRAME;
 use harness::{Commit, Committing, Container, Daemon, Freezeframe, Heartbeat, Leftovers, Result};
