@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, stderr, stdout};
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -42,7 +43,7 @@ pub fn run(arguments: &CommitArguments) -> i32 {
         report_path: None,
         stages: Stages::default(),
     };
-    let outcome = begin().and_then(|()| commit.perform());
+    let outcome = begin().and_then(|()| undoing_panics(|| commit.perform()));
     let outcome = match (outcome, signals::check()) {
         // Whatever else an interrupted step said, the signal is the reason.
         (Err(error), Err(stopped)) if !error.is::<MayBeFrozen>() => Err(stopped.into()),
@@ -75,6 +76,12 @@ fn write_report(report: &Report, path: Option<&Path>) -> bool {
         log::fatal(&format!("{error:#}"));
     }
     written.is_ok()
+}
+
+/// A panic undoes what was begun only where something below catches it, and C, which called us, does not.
+fn undoing_panics<T>(act: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(act))
+        .unwrap_or_else(|_| bail!("freezeframe has a fault, see above"))
 }
 
 fn begin() -> Result<()> {

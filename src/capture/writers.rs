@@ -7,7 +7,9 @@
 //!
 //! They are looked for before and after each scan, and not under the freeze: what is begun after the second look moves the
 //! change time away from what was scanned (`worker::Settling`). What is under way meanwhile is seen by who holds the file;
-//! nobody sees who has closed it, or given up its mapping, before the I/O that they have begun has ended.
+//! nobody sees who has closed it, or given up its mapping, before the I/O that they have begun has ended, nor who holds it
+//! as a file of its own `io_uring` (`IORING_REGISTER_FILES`) or under no name (a file of a lower layer that was removed, and
+//! that has another one by now).
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -23,7 +25,7 @@ use nix::libc;
 use super::signature::{Kind, Signature};
 use crate::system::descriptors::Descriptors;
 use crate::system::mounts::unescape;
-use crate::system::process::share_descriptors;
+use crate::system::process::{has_ended, share_descriptors};
 use crate::system::signals;
 use crate::system::workers;
 
@@ -114,8 +116,7 @@ impl Writers {
     /// What was read, unless its process has ended or has closed it.
     fn unless_gone<T>(&mut self, read: io::Result<T>) -> Option<T> {
         if let Err(error) = &read {
-            let is_gone = matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH));
-            self.is_blind |= !is_gone;
+            self.is_blind |= !has_ended(error);
         }
         read.ok()
     }

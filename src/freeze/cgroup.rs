@@ -15,6 +15,7 @@ use nix::libc;
 use nix::unistd::{AccessFlags, access};
 
 use crate::system::mounts::mounts_of;
+use crate::system::process::has_ended;
 
 /// Short enough to matter little within a freeze, long enough not to starve what is to be frozen.
 const POLL_PAUSE: Duration = Duration::from_micros(100);
@@ -74,9 +75,9 @@ impl Cgroup {
     /// `None` where no freezer can be reached.
     pub fn of_container(pid: u32, id: &str, cgroups_path: Option<&str>) -> Result<Option<Self>> {
         let mounts = mounts_of(std::process::id()).context("reading our mounts")?;
-        let Ok(membership) = fs::read_to_string(format!("/proc/{pid}/cgroup")) else {
-            // It has ended.
-            return Ok(None);
+        let membership = match fs::read_to_string(format!("/proc/{pid}/cgroup")) {
+            Err(error) if has_ended(&error) => return Ok(None),
+            membership => membership.with_context(|| format!("reading the cgroup of {pid}"))?,
         };
         let named = Self::named(&mounts, &membership, id, cgroups_path);
         Ok(named.filter(|cgroup| is_writable(&cgroup.state_file())))

@@ -14,11 +14,12 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::pause_watch::{self, Pause};
 use super::{Freezer, mark};
-use crate::system::process::{ProcessIdentity, ends_within, is_readable_within};
+use crate::system::process::{ProcessIdentity, ends_within, has_ended, is_readable_within};
 use crate::system::signals;
 
 /// The first word of its command line.
@@ -81,7 +82,14 @@ impl Watchdog {
     /// # Errors
     /// It has ended.
     pub fn identity(&self) -> Result<ProcessIdentity> {
-        ProcessIdentity::of(self.child.id()).context(ENDED)
+        ProcessIdentity::of(self.child.id()).map_err(|error| {
+            let what = if has_ended(&error) {
+                ENDED
+            } else {
+                "identifying the watchdog"
+            };
+            anyhow::Error::from(error).context(what)
+        })
     }
 
     /// To be told before the freeze; without a watchdog there must be none.
@@ -275,9 +283,11 @@ fn next_message(deadline: Option<Instant>) -> Result<Event> {
             .unwrap_or(PollTimeout::ZERO),
     };
     let mut waiting = [PollFd::new(input.as_fd(), PollFlags::POLLIN)];
-    if poll(&mut waiting, patience).context("waiting for the committing process")? == 0 {
-        return Ok(Event::Late);
-    }
+    match poll(&mut waiting, patience) {
+        Ok(0) => return Ok(Event::Late),
+        Err(Errno::EINTR) => return next_message(deadline),
+        ready => ready.context("waiting for the committing process")?,
+    };
     let mut message = [0];
     let count = rustix::io::read(input.as_fd(), &mut message)
         .context("reading from the committing process")?;

@@ -108,8 +108,13 @@ impl std::fmt::Display for ProcessIdentity {
 fn has_gone(pid: u32, start: &str) -> bool {
     match start_time(pid) {
         Ok(now) => now != start,
-        Err(error) => matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)),
+        Err(error) => has_ended(&error),
     }
+}
+
+/// Whether an error of reading a process's files in /proc says that it is there no more.
+pub fn has_ended(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH))
 }
 
 /// Field 22 of `proc_pid_stat(5)`, in clock ticks since boot; the name in field 2 may hold spaces and parentheses.
@@ -217,7 +222,8 @@ pub fn is_readable_within(descriptor: &impl AsFd, bound: Duration) -> io::Result
         let left = bound.saturating_sub(began.elapsed());
         match poll(&mut waiting, left.try_into().unwrap_or(PollTimeout::MAX)) {
             // By the end of a child, of which duct wants to hear.
-            Err(Errno::EINTR) => {}
+            Err(Errno::EINTR) if !left.is_zero() => {}
+            Err(Errno::EINTR) => return Ok(false),
             ready => return Ok(ready? > 0),
         }
     }
