@@ -14,10 +14,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use super::check::{Check, unless_stopped};
 use super::ledger::{Ledger, Move};
 use super::material::{ReadEntry, Reader};
 use super::replica::Replica;
-use super::scan::{Check, Scan};
+use super::scan::Scan;
 use super::signature::{Kind, Signature};
 use super::space::Room;
 use super::staging::{StagedFile, Staging};
@@ -27,7 +28,6 @@ use super::worker::{Settling, Worker};
 use super::write_back::{FEW_FILES, WriteBack};
 use super::writers::Writers;
 use crate::system::clock::{Grain, Moment};
-use crate::system::signals;
 use crate::system::sync::DiskSync;
 use crate::system::tree::Tree;
 use crate::system::workers;
@@ -157,7 +157,7 @@ impl<'tree> Clone<'tree> {
     fn pass_over(&mut self, processes: &Processes, leaves_hot: bool) -> Result<Pass> {
         // Direct I/O may be in flight of a file that is closed by the time of the copy, or that was opened since.
         self.writers.look(&processes()?)?;
-        self.update(&|| Ok(signals::check()?))?;
+        self.update(&unless_stopped)?;
         self.copy_updated(processes, leaves_hot)
     }
 
@@ -175,7 +175,7 @@ impl<'tree> Clone<'tree> {
 
     /// Whether the source still looks as it did at the last scan.
     pub fn still_holds(&mut self) -> Result<bool> {
-        self.update(&|| Ok(signals::check()?))
+        self.update(&unless_stopped)
     }
 
     /// Scans again; returns whether nothing has changed.
@@ -240,7 +240,7 @@ impl<'tree> Clone<'tree> {
     }
 
     fn read_directories(&mut self, work: &Work) -> Result<Vec<ReadEntry>> {
-        let check: &Check = &|| Ok(signals::check()?);
+        let check: &Check = &unless_stopped;
         let worker = &mut self.workers[0];
         let mut read = |index: &usize| {
             check()?;
@@ -289,7 +289,7 @@ impl<'tree> Clone<'tree> {
 
     /// Makes the further names of files. Where the first has vanished, the next one that has not takes its part.
     fn link_files(&mut self, work: &Work) -> Result<()> {
-        let check: &Check = &|| Ok(signals::check()?);
+        let check: &Check = &unless_stopped;
         let mut stand_ins: HashMap<usize, usize> = HashMap::new();
         for &(index, first) in &work.links {
             let source = *stand_ins.get(&first).unwrap_or(&first);
@@ -322,7 +322,7 @@ impl<'tree> Clone<'tree> {
         let parts: Vec<&[usize]> = large.chain(work.small.chunks(ENTRIES_AT_ONCE)).collect();
         let (scan, settling, ledger) = (&self.scan, self.settling, &self.ledger);
         let (write_back, room) = (&self.write_back, &self.room);
-        let check: &Check = &|| Ok(signals::check()?);
+        let check: &Check = &unless_stopped;
         let check_all: &Check = &|| check().and_then(|()| room.check());
         let workers = &mut self.workers;
         let made = workers::with_each(workers, parts.len(), 1, |worker, range| {

@@ -8,13 +8,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use super::check::{Check, unless_stopped};
 use super::clone::{Clone, ENTRIES_AT_ONCE};
 use super::material::ReadEntry;
-use super::scan::Check;
 use super::signature::Kind;
 use super::work::Work;
 use super::worker::Worker;
-use crate::system::signals;
 use crate::system::workers;
 
 /// How often a file that changes under the freeze is read again.
@@ -55,7 +54,7 @@ impl Clone<'_> {
     /// How long it takes to read a delta; what is read is not used.
     pub fn rehearse(&mut self) -> Result<Duration> {
         let began = Instant::now();
-        self.read_delta_once(&|| Ok(signals::check()?))?;
+        self.read_delta_once(&unless_stopped)?;
         Ok(began.elapsed())
     }
 

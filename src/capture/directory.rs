@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use anyhow::{Context, Result};
 
-use super::scan::Check;
+use super::check::Check;
 use super::signature::Signature;
 use crate::system::clock::Moment;
 use crate::system::text::printable;

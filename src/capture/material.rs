@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use rustix::fs::Statx;
 
+use super::check::Check;
 use super::difference;
 use super::directory::has_vanished;
 use super::memory::{Memory, Piece};
@@ -20,7 +21,7 @@ use super::open_directory::OpenDirectory;
 use super::overlay_attributes::{
     CAPABILITY_ATTRIBUTE, WHITEOUT_ATTRIBUTE, is_opaque, own_attributes,
 };
-use super::scan::{Check, Node, Scan};
+use super::scan::{Node, Scan};
 use super::sharing::{LITTLE_UNWRITTEN, most_unwritten, worth_waiting_for};
 use super::signature::{Kind, Signature};
 use super::staging::{StagedFile, Staging};

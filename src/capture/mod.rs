@@ -4,6 +4,7 @@
 //! that does not run is left in its state, and what was read of it counts if nothing has changed by the end; one that is
 //! not to be paused is copied until two scans agree, within a bound.
 
+pub mod check;
 mod clone;
 mod create;
 mod delta;
@@ -48,9 +49,10 @@ use crate::system::clock::Moment;
 use crate::system::priority::{Ordinary, yielding};
 use crate::system::signals;
 use crate::system::tree::{self, Tree};
+use check::{Check, unless_stopped};
 use clone::{Clone, Terms, content_size, probe_grain, size_of_files};
 use delta::Delta;
-use scan::{Check, Scan};
+use scan::Scan;
 use standing::Standing;
 use write_back::FEW_FILES;
 use writers::Writers;
@@ -133,7 +135,7 @@ impl Capture<'_> {
         let mut writers = Writers::default();
         writers.look(&self.processes()?)?;
         let grain = probe_grain(&self.prepared.work)?;
-        let check: &Check = &|| Ok(signals::check()?);
+        let check: &Check = &unless_stopped;
         // Without a grain no change time vouches for a directory's names.
         let for_names = self.trusts_signatures.then_some(grain);
         let scan = stages.time("scan", || Scan::of_changing(&source, for_names, check))?;
@@ -260,7 +262,7 @@ impl Capture<'_> {
 
     /// Reads the delta of a container that does not run; `None` where it has begun to, if only in between.
     fn read_quiet(&self, clone: &mut Clone, before: &Task) -> Result<Option<Delta>> {
-        let delta = clone.read_delta(&|| Ok(signals::check()?))?;
+        let delta = clone.read_delta(&unless_stopped)?;
         clone.bytes += delta.bytes;
         let stayed = matches!(self.standing()?, Standing::Quiet { task, .. } if task == *before);
         Ok((stayed && clone.still_holds()?).then_some(delta))

@@ -9,6 +9,7 @@ use std::iter;
 
 use anyhow::{Context, Result, ensure};
 
+use super::check::Check;
 use super::directory::{self, Content};
 use super::signature::{Kind, Signature};
 use crate::system::clock::{Grain, Moment};
@@ -60,9 +61,6 @@ pub struct Scan {
     /// By directory: entries left out because no layer can carry their names.
     unrepresentable: HashMap<usize, usize>,
 }
-
-/// Asked again and again whether to go on.
-pub type Check<'a> = dyn Fn() -> Result<()> + Sync + 'a;
 
 impl Scan {
     /// Scans `tree`; `check` is asked between directories.

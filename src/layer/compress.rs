@@ -25,7 +25,7 @@ pub fn compress<O: Write + Send>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layer::pipeline::PIECE;
+    use crate::layer::pieces::PIECE;
     use std::sync::mpsc::channel;
 
     /// Pieces of two kinds, enough for some frames.

@@ -12,7 +12,7 @@ use crc32fast::Hasher;
 
 use super::deflate::{Deflate, Effort};
 use super::in_order::{self, Workers};
-use super::pipeline::AHEAD;
+use super::pieces::AHEAD;
 
 /// Deflate, no flags, no time, no hint, and an operating system that is not told, as Go writes it.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];

@@ -8,8 +8,7 @@ use std::thread;
 
 use anyhow::{Context, Result};
 
-use super::pipeline::spawn;
-use crate::system::workers::join;
+use crate::system::workers::{join, spawn};
 
 type Compressed = Result<Vec<u8>>;
 

@@ -9,6 +9,7 @@ pub mod deflate;
 mod entry;
 mod gzip;
 mod in_order;
+mod pieces;
 mod pipeline;
 mod records;
 mod write_back;
@@ -19,10 +20,10 @@ use std::collections::HashMap;
 use anyhow::{Context, Result};
 
 use crate::arguments::Compression;
+use crate::capture::check::unless_stopped;
 use crate::capture::scan::Scan;
 use crate::capture::size;
 use crate::containerd::{Containerd, labels};
-use crate::system::signals;
 use crate::system::sync::DiskSync;
 use crate::system::tree::Tree;
 use pipeline::Written;
@@ -44,7 +45,7 @@ pub fn write(
     compression: Compression,
 ) -> Result<(Layer, DiskSync)> {
     let written = pipeline::run(containerd.blob_writer(), compression, |sink| {
-        let scan = Scan::of(tree, &|| Ok(signals::check()?))?;
+        let scan = Scan::of(tree, &unless_stopped)?;
         size::check(tree, &scan)?;
         let mut write_back = WriteBack::of(tree, &scan)?;
         let entries = archive::write(tree, &scan, sink, &mut |node| write_back.has_read(node))?;

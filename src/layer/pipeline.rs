@@ -8,21 +8,17 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::mem;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::{self, Scope, ScopedJoinHandle};
+use std::thread;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::archive::Sink;
 use super::compress;
+use super::pieces::{AHEAD, PIECE};
 use crate::arguments::Compression;
 use crate::digest::Sha256Digest;
 use crate::system::signals;
-use crate::system::workers::join;
-
-/// No piece is longer, and only the last one shorter.
-pub const PIECE: usize = 1 << 20;
-/// How many pieces may wait for a step.
-pub const AHEAD: usize = 4;
+use crate::system::workers::{join, spawn};
 
 /// An archive that has been compressed into `output`.
 pub struct Written<O> {
@@ -117,18 +113,6 @@ impl Sink for Pieces {
         let taken = file.take(most).read_to_end(&mut self.filling)?;
         Ok(taken as u64)
     }
-}
-
-/// A thread with a name, which has the priority of the one that starts it.
-pub fn spawn<'scope, T: Send + 'scope>(
-    scope: &'scope Scope<'scope, '_>,
-    name: &str,
-    work: impl FnOnce() -> T + Send + 'scope,
-) -> Result<ScopedJoinHandle<'scope, T>> {
-    thread::Builder::new()
-        .name(name.to_owned())
-        .spawn_scoped(scope, work)
-        .context("starting a thread for the layer")
 }
 
 #[cfg(test)]

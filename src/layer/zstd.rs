@@ -10,11 +10,11 @@ use zstd::bulk::Compressor;
 use zstd::zstd_safe::CParameter;
 
 use super::in_order::{self, Workers};
-use super::pipeline::PIECE;
+use super::pieces::PIECE;
 
-/// The fastest that stays within 3 % of what stock's encoder makes of `tests/bench w3`'s tree, and within 10 % of what it makes of text,
-/// programs, libraries and sources: level 1 makes 5 % more of that tree. Level 3 makes 5 % less of programs and libraries, in one
-/// and a half times the time.
+/// The fastest that stays within 3 % of what stock's encoder makes of `tests/bench w3`'s tree, and within 10 % of what it
+/// makes of text, programs, libraries and sources: level 1 makes 5 % more of that tree. Level 3 makes 5 % less of programs
+/// and libraries, in one and a half times the time.
 const LEVEL: i32 = 2;
 /// As far as stock's encoder looks back, and the most that an encoder should ask of a decoder (RFC 8878, 3.1.1.1.2).
 const WINDOW_BITS: u32 = 23;

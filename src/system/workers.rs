@@ -4,9 +4,9 @@
 use std::num::NonZero;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
-use std::thread::{self, Builder, ScopedJoinHandle};
+use std::thread::{self, Builder, Scope, ScopedJoinHandle};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 /// More would only wait for each other in the kernel, or for the one that hashes what they make, and each takes memory.
 const MOST: usize = 8;
@@ -75,6 +75,18 @@ pub fn with_each<W: Send, T: Send>(
     })?;
     done.sort_unstable_by_key(|(piece, _)| *piece);
     Ok(done.into_iter().map(|(_, outcome)| outcome).collect())
+}
+
+/// A thread with a name, which has the priority of the one that starts it.
+pub fn spawn<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn_scoped(scope, work)
+        .context("starting a thread")
 }
 
 /// What came of a thread; its panic is ours.
