@@ -23,7 +23,7 @@ See also 'nerdctl --help' for the global flags such as '--namespace', '--snapsho
 /// What freezeframe adds, after nerdctl's own text.
 pub const ADDED: &str = "
 freezeframe adds:
-      --change takes every instruction that Docker's commit takes
+      --change stringArray                  Also ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME and WORKDIR
       --max-pause duration                  Fail rather than freeze the container for longer (e.g., 200ms)
       --report string                       Write a JSON report to this file
 See freezeframe(1) for its environment variables.

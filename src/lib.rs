@@ -28,10 +28,12 @@ mod stages;
 mod system;
 
 use std::ffi::OsString;
-use std::io::stdout;
+use std::io::{stderr, stdout};
 use std::os::fd::AsFd;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+
+use clap::error::ErrorKind;
 
 use arguments::{CommitArguments, Invocation, Refusal};
 use passthrough::RealNerdctl;
@@ -130,12 +132,22 @@ fn own(words: Vec<OsString>) -> i32 {
     {
         return fail(freeze::watchdog::run(&words[1..]), 1);
     }
+    if words == ["help", "commit"] {
+        return help_of_commit("commit", &["commit", "--help"].map(OsString::from));
+    }
     let line = std::iter::once("freezeframe".into()).chain(words);
     match command_line::command().try_get_matches_from(line) {
         Ok(_) => 0,
         Err(error) => {
             // Nobody reads it where it cannot be printed.
             let _ = error.print();
+            if matches!(
+                error.kind(),
+                ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument
+            ) {
+                let hint = "`freezeframe nerdctl` takes all that nerdctl takes.\n";
+                let _ = write_all(stderr().as_fd(), hint.as_bytes());
+            }
             i32::from(error.use_stderr())
         }
     }

@@ -64,8 +64,8 @@ fn print(level: &Level, message: &str) {
     } = level;
     let line = if stderr().is_terminal() {
         let message = printable_lines(message);
-        // logrus counts seconds since the start, and pads what its fields would follow.
-        format!("\x1b[{colour}m{short}\x1b[0m[0000] {message:<44}\n")
+        // logrus counts seconds since the start, and pads what its fields would follow, with a blank before them.
+        format!("\x1b[{colour}m{short}\x1b[0m[0000] {message:<44} \n")
     } else {
         let now = Timestamp::from(SystemTime::now());
         let time = Timestamp { nanos: 0, ..now };

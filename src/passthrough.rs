@@ -53,6 +53,12 @@ impl RealNerdctl {
                     "{VARIABLE} names {path}, which cannot be run ({error}): set it to the path of the real nerdctl"
                 );
             }
+            if path.is_dir() {
+                let path = path.display();
+                bail!(
+                    "{VARIABLE} names {path}, which is a directory: set it to the path of the real nerdctl"
+                );
+            }
             if is_this_program(&path) {
                 bail!("{VARIABLE} names freezeframe itself: set it to the real nerdctl");
             }
@@ -113,12 +119,13 @@ fn absolute_or_slashed(path: PathBuf) -> Result<PathBuf> {
     if path.as_os_str().as_bytes().contains(&b'/') {
         return Ok(path);
     }
-    which::which(&path).with_context(|| {
+    let Ok(found) = which::which(&path) else {
         let name = path.display();
-        format!(
+        bail!(
             "{VARIABLE} names {name}, which is not in PATH: set it to the path of the real nerdctl"
-        )
-    })
+        );
+    };
+    Ok(found)
 }
 
 fn c_strings<'a>(words: impl Iterator<Item = &'a OsStr>) -> Result<Vec<CString>> {

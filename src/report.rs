@@ -109,16 +109,25 @@ impl Report {
 
     /// The essence of a direct commit.
     pub fn line(&self, name: &str) -> String {
-        let megabytes = |bytes: Option<u64>| precise(bytes.unwrap_or(0)) / 1e6;
-        format!(
-            "committed {name} to {}: frozen {:.1} ms; {} entries, {:.1} MB copied ({:.1} MB of it frozen), layer {:.1} MB",
-            self.image.as_deref().unwrap_or("?"),
-            self.frozen_ms.unwrap_or(0.0),
-            self.entries.unwrap_or(0),
-            megabytes(self.bytes_cloned) + megabytes(self.bytes_copied_frozen),
-            megabytes(self.bytes_copied_frozen),
-            megabytes(self.layer_bytes),
-        )
+        let image = self.image.as_deref().unwrap_or("?");
+        let entries = self.entries.unwrap_or(0);
+        let [cloned, frozen, layer] = [
+            self.bytes_cloned,
+            self.bytes_copied_frozen,
+            self.layer_bytes,
+        ]
+        .map(Option::unwrap_or_default);
+        let (copied, layer) = (readable(cloned + frozen), readable(layer));
+        let rest = format!("layer {layer}");
+        match self.frozen_ms.filter(|time| *time > 0.0) {
+            Some(time) => format!(
+                "committed {name} to {image}: frozen {time:.1} ms; {entries} entries, {copied} copied ({} of it frozen), {rest}",
+                readable(frozen)
+            ),
+            None => format!(
+                "committed {name} to {image}: not frozen; {entries} entries, {copied} copied, {rest}"
+            ),
+        }
     }
 }
 
@@ -223,12 +232,41 @@ fn write_file(path: &Path, text: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
+/// To the microsecond.
 pub fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
+    (time.as_secs_f64() * 1e6).round() / 1e3
 }
 
 /// For display: beyond 2^53 bytes the last digits do not matter.
 #[allow(clippy::cast_precision_loss)]
-fn precise(bytes: u64) -> f64 {
-    bytes as f64
+fn readable(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_says_whether_there_was_a_freeze() {
+        let mut report = Report {
+            image: Some("image".into()),
+            entries: Some(3),
+            bytes_cloned: Some(2_500),
+            layer_bytes: Some(1_200_000),
+            ..Report::default()
+        };
+        let line = report.line("box");
+        let expected = "committed box to image: not frozen; 3 entries, 2.5 kB copied, layer 1.2 MB";
+        assert_eq!(line, expected);
+        report.frozen_ms = Some(milliseconds(Duration::from_nanos(3_026_400)));
+        report.bytes_copied_frozen = Some(500);
+        assert_eq!(report.frozen_ms, Some(3.026));
+        let line = report.line("box");
+        let expected = "committed box to image: frozen 3.0 ms; 3 entries, 3.0 kB copied (0.5 kB of it frozen), layer 1.2 MB";
+        assert_eq!(line, expected);
+    }
 }

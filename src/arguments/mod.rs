@@ -43,13 +43,13 @@ pub enum Invocation {
     Own(Vec<OsString>),
 }
 
-/// What nerdctl would refuse. With these words it can; without one, `message` is what it would say.
+/// What is refused: by nerdctl itself, with these words, where it would say the same; else, and without one, by `message`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refusal {
     pub words: Vec<OsString>,
     pub message: String,
     pub report: Option<PathBuf>,
-    /// Whether nerdctl would say the same; else it has another reason, or none.
+    /// Whether nerdctl would say the same; else it would do so for another reason, or for none.
     pub is_stocks: bool,
 }
 

@@ -52,7 +52,7 @@ impl Room {
             "too little disk space: it went while the container was copied; {} MB have to be free ({what}, see \
              FREEZEFRAME_RESERVE), {} has {} MB",
             needed.div_ceil(1_000_000),
-            self.upper.display(),
+            disk(&self.upper),
             free / 1_000_000
         );
         Ok(())
@@ -69,20 +69,26 @@ pub fn check(upper: &Path, scan: &Scan, size: u64, reserve: Reserve) -> Result<R
         reserve: 0,
         size,
     };
-    let Some(Capacity { size: disk, free }) = Capacity::of(&stat) else {
+    let Some(Capacity { size: whole, free }) = Capacity::of(&stat) else {
         return Ok(room);
     };
-    room.reserve = bytes(reserve, disk);
+    room.reserve = bytes(reserve, whole);
     let needed = size.saturating_mul(2).saturating_add(room.reserve);
     ensure!(
         free >= needed,
         "too little disk space: the commit needs {} MB (its copy, its layer and a reserve, see FREEZEFRAME_RESERVE), {} has \
          {} MB free",
         needed.div_ceil(1_000_000),
-        upper.display(),
+        disk(upper),
         free / 1_000_000
     );
     Ok(room)
+}
+
+/// How the disk is named to people: the snapshot's own directory is gone by the time they look.
+fn disk(upper: &Path) -> std::path::Display<'_> {
+    let snapshots = upper.ancestors().nth(2);
+    snapshots.unwrap_or(upper).display()
 }
 
 fn stat(upper: &Path) -> Result<StatVfs> {
@@ -104,7 +110,7 @@ fn check_inodes(upper: &Path, needed: u64, free: Option<u64>) -> Result<()> {
         is_enough,
         "too few inodes: the commit needs {needed}, one for each file and directory of its copy, and leaves a tenth of \
          what is free; {} has {} free",
-        upper.display(),
+        disk(upper),
         free.unwrap_or_default()
     );
     Ok(())

@@ -52,7 +52,7 @@ pub struct Watchdog {
 impl Watchdog {
     /// Starts it and waits until it is ready.
     ///
-    /// `description` says what is to be thawed, or resumed; a freeze must end within `hold`.
+    /// `description` says what is to be thawed, or resumed; a freeze, but no pause, must end within `hold`.
     pub fn start(description: Vec<OsString>, hold: Duration) -> Result<Self> {
         let mut child = Command::new("/proc/self/exe")
             .arg0("freezeframe")

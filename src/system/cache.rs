@@ -13,7 +13,7 @@ use rustix::io::{Errno, ReadWriteFlags, preadv2};
 const MOST_AHEAD: u64 = 256 << 10;
 /// How much of a file is given to the disk at a time.
 pub const PORTION: u64 = 8 << 20;
-/// The same on every architecture (since Linux 6.5).
+/// Since Linux 6.5, on every architecture but MIPS and Alpha.
 const SYS_CACHESTAT: libc::c_long = 451;
 
 /// `struct cachestat_range` of linux/mman.h; a length of 0 means to the end.

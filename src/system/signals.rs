@@ -3,7 +3,7 @@
 //! From `take_over` on, the signals that end a process are blocked in every thread and waited for by one of ours. The
 //! first makes `check` fail; a second, a second later or more, ends the process at once (the watchdog then thaws). A signal
 //! that was ignored when we were started, as under nohup(1), stays ignored. Stop signals (Ctrl-Z) are blocked until
-//! `allow_stops`, and then stop us by the main thread alone, but for `HeldStops`.
+//! `allow_stops`, and while there is a `HeldStops`: no thread that lives into one has them unblocked.
 
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
@@ -70,7 +70,7 @@ pub fn hear_of_children() -> Result<()> {
     Ok(())
 }
 
-/// Lets Ctrl-Z stop us from here on. Threads started before keep it blocked, so that the main thread alone decides.
+/// Lets Ctrl-Z stop us from here on, in this thread and in those that it starts. Others keep it blocked.
 pub fn allow_stops() -> Result<()> {
     set_of(&STOPPING)
         .thread_unblock()
