@@ -203,8 +203,8 @@ impl<'tree> Clone<'tree> {
         self.sync(&work)?;
         let directories = self.read_directories(&work)?;
         self.rearrange(&work, &directories)?;
-        let made = self.copy_files(&work)?;
-        self.drop_vanished(&work, &made)?;
+        let vanished = self.copy_files(&work)?;
+        self.drop_vanished(&vanished)?;
         self.link_files(&work)?;
         self.write_back.settle()?;
         let readers = self.workers.iter().map(|worker| &worker.reader);
@@ -276,12 +276,10 @@ impl<'tree> Clone<'tree> {
     }
 
     /// Removes the copies of what had vanished when it was to be read: its other names would be links to what it was.
-    pub(super) fn drop_vanished(&mut self, work: &Work, made: &HashSet<usize>) -> Result<()> {
-        let copies = work.copies.keys().copied();
-        let vanished: Vec<usize> = copies.filter(|index| !made.contains(index)).collect();
+    pub(super) fn drop_vanished(&mut self, vanished: &HashSet<usize>) -> Result<()> {
         let removals: Vec<_> = vanished.iter().map(|index| (*index, Kind::File)).collect();
         self.replica.remove(&self.scan, &removals)?;
-        for index in vanished {
+        for &index in vanished {
             self.ledger.unmade(index);
         }
         Ok(())
@@ -315,8 +313,8 @@ impl<'tree> Clone<'tree> {
         Ok(())
     }
 
-    /// Copies the files, and returns those that had not vanished. Large ones keep the disk busy and small ones the processors, so one worker begins with the large
-    /// ones, the others with the small.
+    /// Copies the files; returns those with a copy that had vanished. Large ones keep the disk busy and small ones the
+    /// processors, so one worker begins with the large ones, the others with the small.
     fn copy_files(&mut self, work: &Work) -> Result<HashSet<usize>> {
         let large = work.large.chunks(1);
         let parts: Vec<&[usize]> = large.chain(work.small.chunks(ENTRIES_AT_ONCE)).collect();
@@ -348,12 +346,12 @@ impl<'tree> Clone<'tree> {
             room.check()?;
             Ok(made)
         })?;
-        let made = made.into_iter().flatten();
-        let take_note = |(index, is_settled)| {
+        let mut vanished: HashSet<usize> = work.copies.keys().copied().collect();
+        for (index, is_settled) in made.into_iter().flatten() {
             self.ledger.made(&self.scan, index, is_settled);
-            index
-        };
-        Ok(made.map(take_note).collect())
+            vanished.remove(&index);
+        }
+        Ok(vanished)
     }
 
     /// Sets the attributes of directories, and gives the clone away: nothing can be copied any more.

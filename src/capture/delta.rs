@@ -134,13 +134,13 @@ impl Clone<'_> {
             .partition(|(_, entry)| is_directory(entry));
         let directories: Vec<_> = directories.into_iter().map(|(_, entry)| entry).collect();
         self.rearrange(&work, &directories)?;
-        let mut made = HashSet::new();
+        let mut vanished: HashSet<usize> = work.copies.keys().copied().collect();
         for (worker, entry) in others {
             if self.apply_entry(worker, &entry)? {
-                made.insert(entry.index);
+                vanished.remove(&entry.index);
             }
         }
-        self.drop_vanished(&work, &made)?;
+        self.drop_vanished(&vanished)?;
         for &(index, first) in &work.links {
             self.apply_entry(0, &ReadEntry::link(index, first))?;
         }
