@@ -7,6 +7,7 @@ mod change;
 pub mod duration;
 mod flags;
 mod integer;
+mod mistake;
 mod pflag;
 pub mod reference;
 mod subcommand;
@@ -16,9 +17,9 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use change::Mistake;
 pub use change::{Changes, CommandLine, Environment, Healthcheck, Property};
 pub use flags::{FLAGS, FOR_THE_REAL_ONE, Place, Takes};
+use mistake::Mistake;
 use pflag::Setting;
 use subcommand::{CommitWords, Found};
 

@@ -23,9 +23,9 @@ use anyhow::Result;
 use nix::libc;
 
 use super::signature::{Kind, Signature};
-use crate::system::descriptors::Descriptors;
+use crate::system::descriptors::{Descriptors, share_descriptors};
 use crate::system::mounts::unescape;
-use crate::system::process::{has_ended, share_descriptors};
+use crate::system::process::has_ended;
 use crate::system::signals;
 use crate::system::workers;
 

