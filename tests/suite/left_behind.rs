@@ -7,8 +7,8 @@
 mod containerd;
 mod disk;
 mod expiry;
+mod limits;
 mod records;
-mod threads;
 
 use crate::FREEZEFRAME;
 use harness::{Commit, Committing, Container, Daemon, Freezeframe, Heartbeat, Leftovers, Result};

@@ -1,5 +1,5 @@
-//! Where a thread or a process too few is to be had, a commit says so, undoes what it has
-//! begun, and leaves nothing.
+//! Where a thread or a process too few is to be had, or files may not become so large, a commit
+//! says so, undoes what it has begun, and leaves nothing.
 
 use crate::FREEZEFRAME;
 use harness::{Daemon, Leftovers, Result, outcome, skipped, wait_until};
@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const IMAGE: &str = "docker.io/library/few-threads:latest";
+const IMAGE: &str = "docker.io/library/limited:latest";
 /// The kernel's admin-guide/cgroup-v1/pids.rst.
 const CONTROLLER: &str = "/sys/fs/cgroup/pids";
 const BOUND: Duration = Duration::from_secs(20);
@@ -48,6 +48,28 @@ fn a_commit_with_too_few_threads_says_so_and_leaves_nothing() -> Result {
         before.assert_unchanged(&Leftovers::now(&container)?);
     }
     panic!("{ENOUGH} are too few");
+}
+
+/// The kernel would end it with SIGXFSZ (setrlimit(2)).
+#[test]
+fn a_commit_whose_files_may_not_become_so_large_says_so_and_leaves_nothing() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    container.shell("head -c 8000000 /dev/urandom >/srv/large")?;
+    daemon.ctr().collect_garbage()?;
+    let before = Leftovers::now(&container)?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    let limited = ["sh", "-c", "ulimit -f 2048 && exec \"$@\"", "sh"];
+    let mut command = freezeframe.command_behind(&limited);
+    let commit = outcome(command.args(["commit", &container.name, IMAGE]))?;
+    let said = commit.error_text();
+    assert_eq!(commit.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("/srv/large") && said.contains("File too large"),
+        "{said}"
+    );
+    before.assert_unchanged(&Leftovers::now(&container)?);
+    Ok(())
 }
 
 /// A cgroup that no more than so many threads may be in; removed when dropped.
