@@ -241,6 +241,21 @@ fn who_debugs_hears_of_every_lost_race() -> Result {
 }
 
 #[test]
+fn who_debugs_by_the_configuration_file_hears_why() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    let file = daemon.run_folder().join("nerdctl.toml");
+    let debugging = fs::read_to_string(&file)? + "debug = true\n";
+    fs::write(&file, debugging)?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+    let commit = freezeframe.commit(&container, REFERENCE, &[])?;
+    let heard = commit.succeeded()?.outcome.error_text();
+    assert!(heard.contains("delegated to the real nerdctl: "), "{heard}");
+    Ok(())
+}
+
+#[test]
 fn a_race_that_is_always_lost_ends_with_the_last_try() -> Result {
     let daemon = Daemon::start()?;
     let container = daemon.run(&["sleep", "1000"])?;
