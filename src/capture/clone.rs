@@ -204,7 +204,7 @@ impl<'tree> Clone<'tree> {
         let directories = self.read_directories(&work)?;
         self.rearrange(&work, &directories)?;
         let vanished = self.copy_files(&work)?;
-        self.drop_vanished(&vanished)?;
+        self.drop_vanished(vanished)?;
         self.link_files(&work)?;
         self.write_back.settle()?;
         let readers = self.workers.iter().map(|worker| &worker.reader);
@@ -275,11 +275,12 @@ impl<'tree> Clone<'tree> {
         Ok(())
     }
 
-    /// Removes the copies of what had vanished when it was to be read: its other names would be links to what it was.
-    pub(super) fn drop_vanished(&mut self, vanished: &HashSet<usize>) -> Result<()> {
+    /// Removes the copies of what had vanished when it was to be read, and had other names: they would be links to what it was.
+    pub(super) fn drop_vanished(&mut self, mut vanished: HashSet<usize>) -> Result<()> {
+        vanished.retain(|index| self.scan.node(*index).has_other_links());
         let removals: Vec<_> = vanished.iter().map(|index| (*index, Kind::File)).collect();
         self.replica.remove(&self.scan, &removals)?;
-        for &index in vanished {
+        for index in vanished {
             self.ledger.unmade(index);
         }
         Ok(())
@@ -287,7 +288,6 @@ impl<'tree> Clone<'tree> {
 
     /// Makes the further names of files. Where the first has vanished, the next one that has not takes its part.
     fn link_files(&mut self, work: &Work) -> Result<()> {
-        let check: &Check = &unless_stopped;
         let mut stand_ins: HashMap<usize, usize> = HashMap::new();
         for &(index, first) in &work.links {
             let source = *stand_ins.get(&first).unwrap_or(&first);
@@ -295,9 +295,14 @@ impl<'tree> Clone<'tree> {
                 self.make(&ReadEntry::link(index, source))?;
                 continue;
             }
+            let before = self.workers[0].reader.bytes;
+            let room = &self.room;
+            let check: &Check = &|| unless_stopped().and_then(|()| room.check());
             let entry = self.workers[0].read(&self.scan, index, None, check)?;
             self.make(&entry)?;
-            self.workers[0].reader.memory.reuse();
+            let reader = &mut self.workers[0].reader;
+            reader.memory.reuse();
+            self.write_back.wrote(reader.bytes - before)?;
             stand_ins.insert(first, index);
         }
         Ok(())

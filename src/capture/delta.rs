@@ -140,7 +140,7 @@ impl Clone<'_> {
                 vanished.remove(&entry.index);
             }
         }
-        self.drop_vanished(&vanished)?;
+        self.drop_vanished(vanished)?;
         for &(index, first) in &work.links {
             self.apply_entry(0, &ReadEntry::link(index, first))?;
         }

@@ -269,6 +269,23 @@ fn a_changed_large_file_is_shared_where_its_copy_is_not_in_memory() {
     }
 }
 
+/// It was renamed after it was looked at, and so had vanished when it was to be read.
+#[test]
+fn a_file_that_vanishes_before_it_is_read_takes_its_copy_along() {
+    for file_system in PROVEN {
+        let disk = disk(file_system);
+        let place = place(&disk, LARGE);
+        let source = place.tree();
+        let mut clone = place.begin_copied(&source);
+        open(&place).write_all_at(b"another", 0).unwrap();
+        clone.update(&|| Ok(())).unwrap();
+        fs::rename(place.path("file"), place.path("moved")).unwrap();
+        clone.copy_updated(NOBODY, false).unwrap();
+        let read = place.finish(clone);
+        assert!(read.copied <= PAGE, "{file_system:?}: {read:?}");
+    }
+}
+
 /// As on ZFS, which shares as well.
 #[test]
 fn nothing_is_shared_where_signatures_are_not_trusted() {
