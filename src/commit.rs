@@ -31,7 +31,7 @@ use crate::system::text::printable;
 
 /// Runs a commit to its end and returns the exit code.
 pub fn run(arguments: &CommitArguments) -> i32 {
-    if arguments.debug {
+    if arguments.debug == Some(true) {
         log::enable_debug();
     }
     let mut commit = Commit {
@@ -158,7 +158,7 @@ impl Commit<'_> {
     fn look(&mut self, real: Option<&RealNerdctl>) -> Result<Scene> {
         let arguments = self.arguments;
         let settings = Settings::of(arguments, real.is_some())?;
-        if settings.debug {
+        if settings.debug && arguments.debug.is_none() {
             log::enable_debug();
         }
         let containerd = Containerd::connect(&settings.address, &settings.namespace)?;

@@ -4,13 +4,13 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use nix::unistd::{AccessFlags, eaccess};
-use rustix::fs::{Mode, OFlags, fcntl_setfl};
+use rustix::fs::{Mode, OFlags, fcntl_setfl, major, minor};
 use rustix::io::Errno;
 use rustix::stdio::{stderr, stdout};
 use serde::Serialize;
@@ -24,6 +24,8 @@ use crate::system::signals;
 
 /// As many as the kernel follows (`path_resolution(7)`).
 const MOST_LINKS: usize = 40;
+/// The numbers of `/dev/tty` (tty(4)).
+const OWN_TERMINAL: (u32, u32) = (5, 0);
 const READER_POLL: Duration = Duration::from_millis(20);
 
 /// The fields in their documented order; what is not known, or did not come to be, is null.
@@ -142,8 +144,7 @@ pub fn check(path: &Path) -> Result<()> {
     } else if own_output(path).is_some() || is_pipe(path) {
         eaccess(path, AccessFlags::W_OK).map_err(io::Error::from)
     } else {
-        // Of a socket, or a terminal that we do not have, permissions say nothing.
-        open_stream(path).map(drop)
+        check_stream(path)
     };
     checked.with_context(describe)
 }
@@ -196,6 +197,18 @@ pub fn directory_of(path: &Path) -> &Path {
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());
     parent.unwrap_or(Path::new("."))
+}
+
+/// Of a socket, or a terminal that we do not have, permissions say nothing. To open any other device may do something.
+fn check_stream(path: &Path) -> io::Result<()> {
+    let there = fs::metadata(path)?;
+    if there.file_type().is_socket() {
+        return Err(Errno::NXIO.into());
+    }
+    if (major(there.rdev()), minor(there.rdev())) == OWN_TERMINAL {
+        return open_stream(path).map(drop);
+    }
+    Ok(eaccess(path, AccessFlags::W_OK)?)
 }
 
 fn is_pipe(path: &Path) -> bool {

@@ -83,7 +83,8 @@ pub struct CommitArguments {
     pub report: Option<PathBuf>,
     /// How long the container may be frozen.
     pub max_pause: Option<Duration>,
-    pub debug: bool,
+    /// Whether to say what is done, if that was typed.
+    pub debug: Option<bool>,
     pub address: Option<String>,
     pub namespace: Option<String>,
     pub cgroup_manager: Option<String>,
@@ -140,11 +141,12 @@ fn is_named(program: &OsStr, name: &str) -> bool {
 }
 
 fn read_commit(words: CommitWords, all: &[OsString]) -> Invocation {
+    let first = all.len() - words.own.len();
     let refuse = |settings: &[Setting], mistake: Mistake| {
         Invocation::Refused(Refusal {
             words: without_own(all, words.own.len(), settings),
             message: mistake.message,
-            report: report(settings),
+            report: report(settings).filter(|_| has_text(&all[first..], settings, "report")),
             is_stocks: mistake.is_stocks,
         })
     };
@@ -184,7 +186,7 @@ fn check_text(all: &[OsString], own: usize, settings: &[Setting]) -> Result<(), 
     let first = all.len() - own;
     let is_quoted = |position: usize| {
         settings.iter().any(|setting| {
-            matches!(setting.name, "author" | "message")
+            matches!(setting.name, "author" | "message" | "change")
                 && setting.words.contains(&position.wrapping_sub(first))
         })
     };
@@ -193,10 +195,10 @@ fn check_text(all: &[OsString], own: usize, settings: &[Setting]) -> Result<(), 
         None => Ok(()),
         Some((_, word)) => Err(Mistake {
             message: format!(
-                "{} is no UTF-8, which in a commit only --author and --message may be",
+                "{} is no UTF-8, which in a commit only --author, --message and --change may be",
                 quoted(&word.to_string_lossy())
             ),
-            is_stocks: false,
+            is_stocks: !settings.iter().any(|setting| OURS.contains(&setting.name)),
         }),
     }
 }
@@ -228,6 +230,13 @@ fn without_own(all: &[OsString], own: usize, settings: &[Setting]) -> Vec<OsStri
 fn last<'a>(settings: &'a [Setting], name: &str) -> Option<&'a str> {
     let set = settings.iter().rfind(|setting| setting.name == name);
     set.map(|setting| setting.value.as_str())
+}
+
+/// Whether what sets `name` among `words` is UTF-8; a path that is not would be another one.
+fn has_text(words: &[OsString], settings: &[Setting], name: &str) -> bool {
+    let set = settings.iter().rfind(|setting| setting.name == name);
+    let mut words = set.into_iter().flat_map(|set| &words[set.words.clone()]);
+    words.all(|word| word.to_str().is_some())
 }
 
 fn report(settings: &[Setting]) -> Option<PathBuf> {
@@ -280,7 +289,8 @@ impl CommitArguments {
             max_pause: last(own, "max-pause").map(max_pause).transpose()?,
             debug: ["debug", "debug-full"]
                 .into_iter()
-                .any(|name| anywhere(name).and_then(pflag::parse_boolean) == Some(true)),
+                .filter_map(|name| pflag::parse_boolean(anywhere(name)?))
+                .reduce(|one, other| one || other),
             address: anywhere("address").map(str::to_owned),
             namespace: anywhere("namespace").map(str::to_owned),
             cgroup_manager: anywhere("cgroup-manager").map(str::to_owned),

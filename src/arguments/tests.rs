@@ -55,7 +55,7 @@ fn commits_are_understood_wherever_their_flags_stand() {
     assert_eq!(arguments.compression, Compression::Zstd);
     assert_eq!(arguments.format, Format::Oci);
     assert_eq!(arguments.report, Some("file".into()));
-    assert!(!arguments.pause && arguments.debug);
+    assert!(!arguments.pause && arguments.debug == Some(true));
     assert_eq!(
         arguments.globals,
         ["--namespace=k8s.io", "--address=/sock", "--debug=true"]
@@ -127,7 +127,13 @@ fn words_that_are_not_text_may_be_quoted_and_name_nothing() {
         panic!("not refused");
     };
     assert!(refusal.message.contains("is no UTF-8"));
+    assert!(refusal.is_stocks, "the real one may know what it means");
+    let report = OsString::from("--report");
+    let Invocation::Refused(refusal) = of(&[&commit, &report, &odd, &name, &image]) else {
+        panic!("not refused");
+    };
     assert!(!refusal.is_stocks);
+    assert_eq!(refusal.report, None, "it would be another file");
     let other = [&OsString::from("ps"), &odd];
     assert_eq!(
         of(&other),

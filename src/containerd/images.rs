@@ -1,5 +1,8 @@
 //! Image records: names that point to a manifest or an index.
 
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result, bail};
 use containerd_client::services::v1::{
     CreateImageRequest, GetImageRequest, Image, UpdateImageRequest, images_client::ImagesClient,
@@ -12,6 +15,9 @@ use super::{CallError, Containerd, absent_is_none};
 
 /// Somebody else may create and delete the name while we try; so often in a row is no accident.
 const MOST_TRIES: usize = 10;
+/// A service is started again a few seconds after it has ended (systemd.service(5), `RestartSec=5` in containerd's unit).
+const RESTART_BOUND: Duration = Duration::from_secs(10);
+const RESTART_POLL: Duration = Duration::from_millis(100);
 
 fn is_lost(error: &anyhow::Error) -> bool {
     error.downcast_ref().is_some_and(CallError::is_lost)
@@ -54,10 +60,18 @@ impl Containerd {
         Ok(self.update_image(image)? || self.create_image(image)?)
     }
 
-    /// Whether the record is there, as far as the daemon tells.
+    /// Whether the record is there, as far as the daemon tells, which may just be starting again.
     fn has_image(&self, image: &Image) -> bool {
-        let recorded = self.image(&image.name).ok().flatten();
-        recorded.is_some_and(|recorded| recorded.target == image.target)
+        let end = Instant::now() + RESTART_BOUND;
+        loop {
+            match self.image(&image.name) {
+                Err(error) if is_lost(&error) && Instant::now() < end => sleep(RESTART_POLL),
+                answer => {
+                    let recorded = answer.ok().flatten();
+                    return recorded.is_some_and(|recorded| recorded.target == image.target);
+                }
+            }
+        }
     }
 
     fn update_image(&self, image: &Image) -> Result<bool> {

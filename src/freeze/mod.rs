@@ -143,8 +143,8 @@ impl Freezer {
         // Of what is paused below, whoever resumes it does not thaw us.
         while is_paused()? && !self.is_frozen()? && !cgroup.is_frozen_below(pid)? {
             if let Attempt::Frozen(frozen) = self.freeze(HOLD_BOUND, &is_paused)? {
-                // Resumed just before that, nobody would do it again.
-                if is_paused()? {
+                // Resumed just before that, nobody would do it again; and the watchdog may have come first.
+                if is_paused()? && frozen.holds()? {
                     frozen.give_away();
                     return Ok(());
                 }

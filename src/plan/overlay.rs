@@ -1,6 +1,7 @@
 //! Whether a container's own changes can be read from an overlay upper directory, and which one.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -67,7 +68,8 @@ fn obstacle(
     match mounts_of(pid) {
         Ok(mounts) => Ok(running_obstacle(mounts, upper)),
         Err(_) if containerd.has_ended(&subject.id, pid)? => Ok(None),
-        Err(error) if is_of_view(&error) => {
+        // Invalid is the question where the first process has ended but for other threads.
+        Err(error) if is_of_view(&error) || error.kind() == ErrorKind::InvalidInput => {
             Ok(Some(format!("the mounts of process {pid}: {error}")))
         }
         Err(error) => Err(error).with_context(|| format!("reading the mounts of process {pid}")),

@@ -92,6 +92,7 @@ fn a_socket_and_the_terminal_of_who_has_none_are_refused_first() -> Result {
             let said = refused.error_text();
             let expected = format!("the report {} cannot be written", report.display());
             assert!(said.contains(&expected), "{said}");
+            assert!(said.contains("No such device or address"), "{said}");
         }
         let images = container.daemon().ctr().list(&["images", "list", "-q"])?;
         assert!(!images.iter().any(|image| image == IMAGE), "{images:?}");
