@@ -98,22 +98,18 @@ impl Invocation {
     /// Reads a whole command line, the program's name first.
     pub fn of(mut line: impl Iterator<Item = OsString>) -> Self {
         let program = line.next().unwrap_or_default();
-        let words: Vec<OsString> = line.collect();
-        if is_named(&program, "nerdctl") {
-            return Self::of_nerdctl(words);
+        let mut words: Vec<OsString> = line.collect();
+        let mut is_nerdctl = is_named(&program, "nerdctl");
+        if !is_nerdctl && words.first().is_some_and(|first| first == "nerdctl") {
+            words.remove(0);
+            is_nerdctl = true;
         }
-        match words.first() {
-            Some(first) if first == "nerdctl" => Self::of_nerdctl(words[1..].to_vec()),
-            _ if leads_to_commit(&words) => Self::of_nerdctl(words),
-            _ => Self::Own(words),
-        }
-    }
-
-    fn of_nerdctl(words: Vec<OsString>) -> Self {
-        let text = texts(&words);
+        // What is no UTF-8 as JSON has it, in Go as well: with a replacement character.
+        let text: Vec<Cow<str>> = words.iter().map(|word| word.to_string_lossy()).collect();
         let text: Vec<&str> = text.iter().map(|word| &**word).collect();
         match subcommand::find(&text) {
             Found::Commit(commit) => read_commit(commit, &words),
+            _ if !is_nerdctl => Self::Own(words),
             Found::Other => Self::PassThrough(words),
             Found::Mistake(message) => Self::Refused(Refusal {
                 words,
@@ -125,28 +121,20 @@ impl Invocation {
     }
 }
 
-fn leads_to_commit(words: &[OsString]) -> bool {
-    let text = texts(words);
-    let text: Vec<&str> = text.iter().map(|word| &**word).collect();
-    matches!(subcommand::find(&text), Found::Commit(_))
-}
-
-/// What is no UTF-8 as JSON has it, in Go as well: with a replacement character.
-fn texts(words: &[OsString]) -> Vec<Cow<'_, str>> {
-    words.iter().map(|word| word.to_string_lossy()).collect()
-}
-
 fn is_named(program: &OsStr, name: &str) -> bool {
     Path::new(program).file_name() == Some(OsStr::new(name))
 }
 
 fn read_commit(words: CommitWords, all: &[OsString]) -> Invocation {
-    let first = all.len() - words.own.len();
+    let line = CommitLine {
+        all,
+        first_own: all.len() - words.own.len(),
+    };
     let refuse = |settings: &[Setting], mistake: Mistake| {
         Invocation::Refused(Refusal {
-            words: without_own(all, words.own.len(), settings),
+            words: line.for_the_real_one(settings),
             message: mistake.message,
-            report: report(settings).filter(|_| has_text(&all[first..], settings, "report")),
+            report: report(settings).filter(|_| line.is_text(settings, "report")),
             is_stocks: mistake.is_stocks,
         })
     };
@@ -166,14 +154,15 @@ fn read_commit(words: CommitWords, all: &[OsString]) -> Invocation {
             return refuse(&parsed.settings, Mistake { message, is_stocks });
         }
     };
-    let kept = without_own(all, words.own.len(), &commit.settings);
+    let kept = line.for_the_real_one(&commit.settings);
     if is_set(&commit.settings, "help") {
         return Invocation::CommitHelp {
             name: words.name,
             words: kept,
         };
     }
-    let arguments = check_text(all, words.own.len(), &commit.settings)
+    let arguments = line
+        .check_text(&commit.settings)
         .and_then(|()| CommitArguments::new(&before, &commit, words.name, kept));
     match arguments {
         Ok(arguments) => Invocation::Commit(Box::new(arguments)),
@@ -181,25 +170,53 @@ fn read_commit(words: CommitWords, all: &[OsString]) -> Invocation {
     }
 }
 
-/// What is no UTF-8 is as good as text where an image quotes it, but names nothing. The last `own` words gave `settings`.
-fn check_text(all: &[OsString], own: usize, settings: &[Setting]) -> Result<(), Mistake> {
-    let first = all.len() - own;
-    let is_quoted = |position: usize| {
-        settings.iter().any(|setting| {
-            matches!(setting.name, "author" | "message" | "change")
-                && setting.words.contains(&position.wrapping_sub(first))
-        })
-    };
-    let mut words = all.iter().enumerate();
-    match words.find(|(position, word)| word.to_str().is_none() && !is_quoted(*position)) {
-        None => Ok(()),
-        Some((_, word)) => Err(Mistake {
+/// The words of a commit, of which those behind `commit` gave the settings.
+struct CommitLine<'a> {
+    all: &'a [OsString],
+    first_own: usize,
+}
+
+impl CommitLine<'_> {
+    /// Whether the word at `position` belongs to one of the flags that `names` has.
+    fn is_of(&self, position: usize, settings: &[Setting], names: &[&str]) -> bool {
+        let Some(own) = position.checked_sub(self.first_own) else {
+            return false;
+        };
+        let mut of_them = settings.iter().filter(|set| names.contains(&set.name));
+        of_them.any(|set| set.words.contains(&own))
+    }
+
+    /// All words but those of our own flags.
+    fn for_the_real_one(&self, settings: &[Setting]) -> Vec<OsString> {
+        let words = self.all.iter().enumerate();
+        let kept = words.filter(|(position, _)| !self.is_of(*position, settings, &OURS));
+        kept.map(|(_, word)| word.clone()).collect()
+    }
+
+    /// What is no UTF-8 is as good as text where an image quotes it, but names nothing.
+    fn check_text(&self, settings: &[Setting]) -> Result<(), Mistake> {
+        let is_odd = |(position, word): &(usize, &OsString)| {
+            let quotes = ["author", "message", "change"];
+            word.to_str().is_none() && !self.is_of(*position, settings, &quotes)
+        };
+        let Some((_, word)) = self.all.iter().enumerate().find(is_odd) else {
+            return Ok(());
+        };
+        Err(Mistake {
             message: format!(
                 "{} is no UTF-8, which in a commit only --author, --message and --change may be",
                 quoted(&word.to_string_lossy())
             ),
             is_stocks: !settings.iter().any(|setting| OURS.contains(&setting.name)),
-        }),
+        })
+    }
+
+    /// Whether what sets `name` is UTF-8; a path that is not would be another one.
+    fn is_text(&self, settings: &[Setting], name: &str) -> bool {
+        let set = settings.iter().rfind(|setting| setting.name == name);
+        let own = &self.all[self.first_own..];
+        let mut words = set.into_iter().flat_map(|set| &own[set.words.clone()]);
+        words.all(|word| word.to_str().is_some())
     }
 }
 
@@ -214,29 +231,9 @@ fn settings_before(words: CommitWords) -> Result<Vec<Setting>, String> {
     Ok(settings)
 }
 
-/// All words but those of our own flags, which are among the last `own`.
-fn without_own(all: &[OsString], own: usize, settings: &[Setting]) -> Vec<OsString> {
-    let first = all.len() - own;
-    let is_ours = |position: usize| {
-        settings.iter().any(|setting| {
-            OURS.contains(&setting.name) && setting.words.contains(&position.wrapping_sub(first))
-        })
-    };
-    let words = all.iter().enumerate();
-    let kept = words.filter(|(position, _)| !is_ours(*position));
-    kept.map(|(_, word)| word.clone()).collect()
-}
-
 fn last<'a>(settings: &'a [Setting], name: &str) -> Option<&'a str> {
     let set = settings.iter().rfind(|setting| setting.name == name);
     set.map(|setting| setting.value.as_str())
-}
-
-/// Whether what sets `name` among `words` is UTF-8; a path that is not would be another one.
-fn has_text(words: &[OsString], settings: &[Setting], name: &str) -> bool {
-    let set = settings.iter().rfind(|setting| setting.name == name);
-    let mut words = set.into_iter().flat_map(|set| &words[set.words.clone()]);
-    words.all(|word| word.to_str().is_some())
 }
 
 fn report(settings: &[Setting]) -> Option<PathBuf> {
