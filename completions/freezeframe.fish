@@ -29,46 +29,46 @@ complete -c freezeframe -n "__fish_freezeframe_needs_command" -s V -l version -d
 complete -c freezeframe -n "__fish_freezeframe_needs_command" -f -a "commit" -d 'Create a new image from a container\'s changes'
 complete -c freezeframe -n "__fish_freezeframe_needs_command" -f -a "nerdctl" -d 'Be nerdctl: commits are ours, everything else is the real one\'s'
 complete -c freezeframe -n "__fish_freezeframe_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l address -d 'containerd\'s socket [env: CONTAINERD_ADDRESS] [default: /run/containerd/containerd.sock]' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l host -d 'the same as --address' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l namespace -d 'containerd\'s namespace [env: CONTAINERD_NAMESPACE] [default: default]' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l snapshotter -d 'without effect: the container\'s own snapshotter counts' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l storage-driver -d 'the same as --snapshotter' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l cni-path -d 'for the real nerdctl' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l cni-netconfpath -d 'for the real nerdctl' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l data-root -d 'for the real nerdctl' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l cgroup-manager -d 'for the real nerdctl' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l userns-remap -d 'for the real nerdctl' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l host-gateway-ip -d 'for the real nerdctl' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l bridge-ip -d 'for the real nerdctl' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l hosts-dir -d 'for the real nerdctl' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l cdi-spec-dirs -d 'for the real nerdctl' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l global-dns -d 'for the real nerdctl' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l global-dns-opts -d 'for the real nerdctl' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l global-dns-search -d 'for the real nerdctl' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l debug -d 'say what is done, and why, on standard error' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l debug-full -d 'the same, and all that the real nerdctl can say of itself' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l insecure-registry -d 'for the real nerdctl' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l experimental -d 'for the real nerdctl' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l kube-hide-dupe -d 'for the real nerdctl' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l selinux-enabled -d 'for the real nerdctl' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -s a -l author -d 'the image\'s author [default: the base image\'s]' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -s m -l message -d 'a comment for the image\'s history' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -s c -l change -d 'apply Dockerfile instructions: CMD, ENTRYPOINT, ENV, LABEL and so on (repeatable)' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -s p -l pause -d 'freeze the container for a consistent copy [default: true]' -r
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l address -d 'containerd\'s socket [env: CONTAINERD_ADDRESS] [default: /run/containerd/containerd.sock]' -r -F
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l host -d 'the same as --address' -r -F
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l namespace -d 'containerd\'s namespace [env: CONTAINERD_NAMESPACE] [default: default]' -r -f
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l snapshotter -d 'without effect: the container\'s own snapshotter counts' -r -f
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l storage-driver -d 'the same as --snapshotter' -r -f
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l cni-path -d 'for the real nerdctl' -r -f -a "(__fish_complete_directories)"
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l cni-netconfpath -d 'for the real nerdctl' -r -f -a "(__fish_complete_directories)"
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l data-root -d 'for the real nerdctl' -r -f -a "(__fish_complete_directories)"
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l cgroup-manager -d 'for the real nerdctl' -r -f
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l userns-remap -d 'for the real nerdctl' -r -f
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l host-gateway-ip -d 'for the real nerdctl' -r -f
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l bridge-ip -d 'for the real nerdctl' -r -f
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l hosts-dir -d 'for the real nerdctl' -r -f -a "(__fish_complete_directories)"
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l cdi-spec-dirs -d 'for the real nerdctl' -r -f -a "(__fish_complete_directories)"
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l global-dns -d 'for the real nerdctl' -r -f
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l global-dns-opts -d 'for the real nerdctl' -r -f
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l global-dns-search -d 'for the real nerdctl' -r -f
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l debug -d 'say what is done, and why, on standard error' -r -f
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l debug-full -d 'the same, and all that the real nerdctl can say of itself' -r -f
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l insecure-registry -d 'for the real nerdctl' -r -f
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l experimental -d 'for the real nerdctl' -r -f
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l kube-hide-dupe -d 'for the real nerdctl' -r -f
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l selinux-enabled -d 'for the real nerdctl' -r -f
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -s a -l author -d 'the image\'s author [default: the base image\'s]' -r -f
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -s m -l message -d 'a comment for the image\'s history' -r -f
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -s c -l change -d 'apply Dockerfile instructions: CMD, ENTRYPOINT, ENV, LABEL and so on (repeatable)' -r -f
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -s p -l pause -d 'freeze the container for a consistent copy [default: true]' -r -f
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l compression -d 'gzip or zstd [default: gzip]' -r -f -a "gzip\t''
 zstd\t''"
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l format -d 'docker or oci [default: docker]' -r -f -a "docker\t''
 oci\t''"
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l estargz -d 'an eStargz layer, by the real nerdctl' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l estargz-compression-level -d 'for --estargz' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l estargz-chunk-size -d 'for --estargz' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l estargz-min-chunk-size -d 'for --estargz' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l zstdchunked -d 'a zstd:chunked layer, by the real nerdctl' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l zstdchunked-compression-level -d 'for --zstdchunked' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l zstdchunked-chunk-size -d 'for --zstdchunked' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l report -d 'write a JSON report to this file [env: FREEZEFRAME_REPORT]' -r
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l max-pause -d 'fail rather than freeze the container for longer, such as 200ms [env: FREEZEFRAME_MAX_PAUSE]' -r
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l estargz -d 'an eStargz layer, by the real nerdctl' -r -f
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l estargz-compression-level -d 'for --estargz' -r -f
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l estargz-chunk-size -d 'for --estargz' -r -f
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l estargz-min-chunk-size -d 'for --estargz' -r -f
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l zstdchunked -d 'a zstd:chunked layer, by the real nerdctl' -r -f
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l zstdchunked-compression-level -d 'for --zstdchunked' -r -f
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l zstdchunked-chunk-size -d 'for --zstdchunked' -r -f
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l report -d 'write a JSON report to this file [env: FREEZEFRAME_REPORT]' -r -F
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l max-pause -d 'fail rather than freeze the container for longer, such as 200ms [env: FREEZEFRAME_MAX_PAUSE]' -r -f
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -s h -l help -d 'Print help'
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand help; and not __fish_seen_subcommand_from commit nerdctl help" -f -a "commit" -d 'Create a new image from a container\'s changes'
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand help; and not __fish_seen_subcommand_from commit nerdctl help" -f -a "nerdctl" -d 'Be nerdctl: commits are ours, everything else is the real one\'s'

@@ -1,7 +1,7 @@
 //! The program's commands under its own name, for help, completions and the man page. nerdctl's arguments are not parsed
 //! here: see `arguments`.
 
-use clap::{Arg, ArgAction, Command};
+use clap::{Arg, ArgAction, Command, ValueHint};
 
 use crate::arguments::{FLAGS, FOR_THE_REAL_ONE, Place, Takes};
 
@@ -45,7 +45,7 @@ pub fn commit() -> Command {
                 "format" => arg.value_parser(["docker", "oci"]),
                 _ => arg,
             };
-            let arg = arg.hide_possible_values(true);
+            let arg = arg.hide_possible_values(true).value_hint(hint(flag.long));
             let arg = arg.hide(flag.help == FOR_THE_REAL_ONE);
             match flag.short {
                 Some(short) => arg.short(short),
@@ -60,14 +60,27 @@ pub fn commit() -> Command {
             Arg::new("container")
                 .value_name("CONTAINER")
                 .required(true)
+                .value_hint(ValueHint::Other)
                 .help("name or ID"),
         )
         .arg(
             Arg::new("reference")
                 .value_name("REPOSITORY[:TAG]")
                 .required(true)
+                .value_hint(ValueHint::Other)
                 .help("the new image's name"),
         )
+}
+
+/// What completions offer for a flag's value: nothing, where it is no path.
+fn hint(flag: &str) -> ValueHint {
+    match flag {
+        "address" | "host" | "report" => ValueHint::FilePath,
+        "cni-path" | "cni-netconfpath" | "data-root" | "hosts-dir" | "cdi-spec-dirs" => {
+            ValueHint::DirPath
+        }
+        _ => ValueHint::Other,
+    }
 }
 
 #[cfg(test)]
