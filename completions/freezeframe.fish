@@ -34,24 +34,8 @@ complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l host 
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l namespace -d 'containerd\'s namespace [env: CONTAINERD_NAMESPACE] [default: default]' -r -f
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l snapshotter -d 'without effect: the container\'s own snapshotter counts' -r -f
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l storage-driver -d 'the same as --snapshotter' -r -f
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l cni-path -d 'for the real nerdctl' -r -f -a "(__fish_complete_directories)"
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l cni-netconfpath -d 'for the real nerdctl' -r -f -a "(__fish_complete_directories)"
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l data-root -d 'for the real nerdctl' -r -f -a "(__fish_complete_directories)"
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l cgroup-manager -d 'for the real nerdctl' -r -f
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l userns-remap -d 'for the real nerdctl' -r -f
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l host-gateway-ip -d 'for the real nerdctl' -r -f
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l bridge-ip -d 'for the real nerdctl' -r -f
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l hosts-dir -d 'for the real nerdctl' -r -f -a "(__fish_complete_directories)"
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l cdi-spec-dirs -d 'for the real nerdctl' -r -f -a "(__fish_complete_directories)"
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l global-dns -d 'for the real nerdctl' -r -f
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l global-dns-opts -d 'for the real nerdctl' -r -f
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l global-dns-search -d 'for the real nerdctl' -r -f
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l debug -d 'say what is done, and why, on standard error' -r -f
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l debug-full -d 'the same, and all that the real nerdctl can say of itself' -r -f
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l insecure-registry -d 'for the real nerdctl' -r -f
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l experimental -d 'for the real nerdctl' -r -f
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l kube-hide-dupe -d 'for the real nerdctl' -r -f
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l selinux-enabled -d 'for the real nerdctl' -r -f
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -s a -l author -d 'the image\'s author [default: the base image\'s]' -r -f
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -s m -l message -d 'a comment for the image\'s history' -r -f
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -s c -l change -d 'apply Dockerfile instructions: CMD, ENTRYPOINT, ENV, LABEL and so on (repeatable)' -r -f

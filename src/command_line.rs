@@ -32,6 +32,7 @@ pub fn commit() -> Command {
     let flags = FLAGS
         .iter()
         .filter(|flag| flag.place != Place::Root && flag.long != "help")
+        .filter(|flag| flag.help != FOR_THE_REAL_ONE)
         .map(|flag| {
             let arg = Arg::new(flag.long).long(flag.long).help(flag.help);
             let arg = match flag.takes {
@@ -46,7 +47,6 @@ pub fn commit() -> Command {
                 _ => arg,
             };
             let arg = arg.hide_possible_values(true).value_hint(hint(flag.long));
-            let arg = arg.hide(flag.help == FOR_THE_REAL_ONE);
             match flag.short {
                 Some(short) => arg.short(short),
                 None => arg,
@@ -76,9 +76,6 @@ pub fn commit() -> Command {
 fn hint(flag: &str) -> ValueHint {
     match flag {
         "address" | "host" | "report" => ValueHint::FilePath,
-        "cni-path" | "cni-netconfpath" | "data-root" | "hosts-dir" | "cdi-spec-dirs" => {
-            ValueHint::DirPath
-        }
         _ => ValueHint::Other,
     }
 }

@@ -12,8 +12,8 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::arguments::CommitArguments;
 use crate::capture::overlay_attributes::MergedOnly;
-use crate::containerd::{Containerd, Unreachable};
-use crate::delegate::{self, Delegation};
+use crate::containerd::{Containerd, TaskStatus, Unreachable};
+use crate::delegate::{self, Delegation, Try};
 use crate::direct::DirectCommit;
 use crate::freeze::{self, MayBeFrozen};
 use crate::log;
@@ -108,6 +108,10 @@ struct Scene {
 }
 
 impl Scene {
+    fn runs(&self) -> bool {
+        self.subject.task.status == TaskStatus::Running
+    }
+
     fn delegation<'a>(
         &'a self,
         real: &'a RealNerdctl,
@@ -209,27 +213,26 @@ impl Commit<'_> {
 
     fn delegate(&mut self, scene: &Scene, real: Option<&RealNerdctl>, reason: &str) -> Result<i32> {
         self.note_delegation(reason);
-        if let Some(refusal) = self.refuse_delegation(reason) {
+        if let Some(refusal) = self.refuse_delegation(reason, scene.runs()) {
             bail!(refusal);
         }
         let real = needed(real, reason)?;
         let delegation = scene.delegation(real, self.arguments)?;
-        let status = self.stages.time("delegate", || delegation.run())?;
-        Ok(self.delegated(status))
+        let last = self.stages.time("delegate", || delegation.run())?;
+        self.delegated(&last)
     }
 
     /// The real nerdctl first; where it loses the race against the container, whatever else can be done.
     fn fall_back(&mut self, scene: &mut Scene, real: &RealNerdctl) -> Result<i32> {
         let reason = "FREEZEFRAME_STRATEGY=fallback";
-        if self.refuse_delegation(reason).is_some() {
+        if self.refuse_delegation(reason, scene.runs()).is_some() {
             return self.carry_out(scene, Some(real), Strategy::Auto);
         }
         self.note_delegation(reason);
         let delegation = scene.delegation(real, self.arguments)?;
         let first = self.stages.time("delegate", || delegation.attempt())?;
         if !first.lost_the_race() || signals::check().is_err() {
-            first.print()?;
-            return Ok(self.delegated(first.status));
+            return self.delegated(&first);
         }
         first.note();
         signals::block_stops()?;
@@ -241,10 +244,10 @@ impl Commit<'_> {
     fn hand_over(&mut self, real: &RealNerdctl, why: &anyhow::Error) -> Result<i32> {
         self.note_delegation(&format!("{why:#}"));
         signals::allow_stops()?;
-        let status = self.stages.time("delegate", || {
+        let only = self.stages.time("delegate", || {
             delegate::hand_over(real, &self.arguments.words)
         })?;
-        Ok(self.delegated(status))
+        self.delegated(&only)
     }
 
     /// Whether the real nerdctl would say the same in its own words, or know better: a script may lead to another daemon or
@@ -253,11 +256,13 @@ impl Commit<'_> {
         let is_elsewhere = error.is::<Unreachable>() || error.is::<NoSuchContainer>();
         let is_its_own = error.is::<Misconfigured>() || error.is::<InspectFailed>();
         (is_its_own || is_elsewhere && !real.is_go_program())
-            && self.refuse_delegation("").is_none()
+            && self.refuse_delegation("", true).is_none()
     }
 
-    fn refuse_delegation(&self, reason: &str) -> Option<String> {
-        self.arguments.refuse_delegation(reason, self.max_pause)
+    /// Of a container that `runs`, or may.
+    fn refuse_delegation(&self, reason: &str, runs: bool) -> Option<String> {
+        let max_pause = self.max_pause.filter(|_| runs);
+        self.arguments.refuse_delegation(reason, max_pause)
     }
 
     fn note_delegation(&mut self, reason: &str) {
@@ -266,15 +271,17 @@ impl Commit<'_> {
         self.report.reason = Some(reason.to_owned());
     }
 
-    fn delegated(&mut self, status: ExitStatus) -> i32 {
-        let code = exit_code(status);
-        self.killed_by = status.signal();
+    /// Prints what the real nerdctl printed last, and returns its exit code.
+    fn delegated(&mut self, last: &Try) -> Result<i32> {
+        last.print()?;
+        let code = exit_code(last.status);
+        self.killed_by = last.status.signal();
         if code == 0 {
             self.report.image = Some(self.arguments.reference.clone());
         } else {
-            self.report.error = Some(format!("the real nerdctl ended with {status}"));
+            self.report.error = Some(last.describe());
         }
-        code
+        Ok(code)
     }
 
     /// Prints the outcome, writes the report, and returns the exit code.

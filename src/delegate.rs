@@ -55,8 +55,8 @@ pub struct Try {
 }
 
 impl Delegation<'_> {
-    /// Tries until the race is not lost, or has been lost too often; prints what the last try printed.
-    pub fn run(&self) -> Result<ExitStatus> {
+    /// Tries until the race is not lost, or has been lost too often; returns the last try, whose output is to be printed.
+    pub fn run(&self) -> Result<Try> {
         let mut last = self.attempt()?;
         for _ in 1..MOST_TRIES {
             if !last.lost_the_race() || signals::check().is_err() {
@@ -65,8 +65,7 @@ impl Delegation<'_> {
             last.note();
             last = self.attempt()?;
         }
-        last.print()?;
-        Ok(last.status)
+        Ok(last)
     }
 
     /// Tries once, and prints nothing yet.
@@ -101,12 +100,10 @@ impl Delegation<'_> {
 }
 
 /// The real nerdctl's answer to `words` of which nobody knows which container they are about.
-pub fn hand_over(real: &RealNerdctl, words: &[OsString]) -> Result<ExitStatus> {
+pub fn hand_over(real: &RealNerdctl, words: &[OsString]) -> Result<Try> {
     let mut command = real.command(words);
     tie_to_this_process(&mut command, None);
-    let ended = run_captured(command)?;
-    ended.print()?;
-    Ok(ended.status)
+    run_captured(command)
 }
 
 /// Runs a command to its end, and keeps what it prints.
@@ -145,6 +142,16 @@ impl Try {
     pub fn note(&self) {
         let said = String::from_utf8_lossy(&self.output.errors);
         log::debug(&format!("the real nerdctl lost the race: {}", said.trim()));
+    }
+
+    /// How it ended, and its last line, which is the reason.
+    pub fn describe(&self) -> String {
+        let said = String::from_utf8_lossy(&self.output.errors);
+        let status = self.status;
+        match said.lines().rfind(|line| !line.trim().is_empty()) {
+            Some(line) => format!("the real nerdctl ended with {status}: {}", line.trim()),
+            None => format!("the real nerdctl ended with {status}"),
+        }
     }
 
     pub fn print(&self) -> Result<()> {

@@ -41,8 +41,11 @@ impl RealNerdctl {
     /// nothing is no error.
     pub fn find() -> Result<Option<Self>> {
         if env::var_os(GUARD).is_some() {
+            let program = env::current_exe().unwrap_or_else(|_| "freezeframe".into());
             bail!(
-                "nerdctl in PATH leads back to freezeframe: set {VARIABLE} to the real nerdctl (and unset {GUARD})"
+                "nerdctl in PATH leads back to freezeframe, to {}: make a copy of it a link, or set {VARIABLE} to the real \
+                 nerdctl (and unset {GUARD})",
+                program.display()
             );
         }
         if let Some(path) = env::var_os(VARIABLE).filter(|path| !path.is_empty()) {

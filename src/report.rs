@@ -254,8 +254,10 @@ pub fn milliseconds(time: Duration) -> f64 {
 #[allow(clippy::cast_precision_loss)]
 fn readable(bytes: u64) -> String {
     match bytes {
-        0..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
-        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
     }
 }
 
@@ -279,7 +281,7 @@ mod tests {
         report.bytes_copied_frozen = Some(500);
         assert_eq!(report.frozen_ms, Some(3.026));
         let line = report.line("box");
-        let expected = "committed box to image: frozen 3.0 ms; 3 entries, 3.0 kB copied (0.5 kB of it frozen), layer 1.2 MB";
+        let expected = "committed box to image: frozen 3.0 ms; 3 entries, 3.0 kB copied (500 B of it frozen), layer 1.2 MB";
         assert_eq!(line, expected);
     }
 }

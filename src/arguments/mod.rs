@@ -306,7 +306,7 @@ impl CommitArguments {
         max_pause.filter(|_| self.pause).map(|_| {
             format!(
                 "--max-pause (or FREEZEFRAME_MAX_PAUSE) cannot be delegated: the real nerdctl has to make this commit \
-                 ({reason}), and pauses the container for as long as that takes"
+                 ({reason}), and pauses the container for as long as that takes. Leave it out, or use --pause=false"
             )
         })
     }

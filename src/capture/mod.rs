@@ -105,8 +105,8 @@ pub struct Tally {
     unstable: usize,
     too_long: usize,
     stuck: usize,
-    /// The shortest freeze that would have done.
-    needed: Option<Duration>,
+    /// The shortest and the longest freeze that rehearsals found to be needed.
+    needed: Option<(Duration, Duration)>,
     /// What thaws a container that somebody else had frozen behind containerd's back.
     found_frozen: Option<String>,
 }
@@ -229,7 +229,8 @@ impl Capture<'_> {
             let _prompt = Ordinary::at_least();
             clone.rehearse()?
         };
-        tally.needed = Some(tally.needed.map_or(expected, |needed| needed.min(expected)));
+        let (shortest, longest) = tally.needed.unwrap_or((expected, expected));
+        tally.needed = Some((shortest.min(expected), longest.max(expected)));
         let fits = expected <= self.hold();
         if self.max_pause.is_none() && !fits {
             tally.too_long += 1;
@@ -243,20 +244,26 @@ impl Capture<'_> {
     }
 
     fn too_busy(&self, tally: &Tally) -> String {
-        let is_too_long = |needed: &Duration| tally.too_long > 0 || *needed > self.hold();
-        let Some(needed) = tally.needed.filter(is_too_long) else {
+        let is_too_long =
+            |(shortest, _): &(Duration, Duration)| tally.too_long > 0 || *shortest > self.hold();
+        let Some((shortest, longest)) = tally.needed.filter(is_too_long) else {
             return "the container does not stay frozen, or stops and starts again and again: try again later, or use \
                     --pause=false"
                 .to_owned();
         };
+        let [shortest, longest] = [shortest, longest].map(|time| time.as_millis() + 1);
+        let beyond = if tally.too_long > 0 {
+            ", or longer"
+        } else {
+            ""
+        };
         let bound = match self.max_pause {
-            Some(most) => format!("--max-pause {most:?}: allow more"),
+            Some(most) => format!("--max-pause {most:?} (or FREEZEFRAME_MAX_PAUSE): allow more"),
             None => format!("{HOLD_BOUND:?}: allow more with --max-pause"),
         };
         format!(
-            "the container would have to be frozen for about {} ms, which is more than {bound}, try again when it is less \
-             busy or holds less, or use --pause=false",
-            needed.max(self.hold()).as_millis() + 1
+            "the container would have to be frozen for about {shortest} to {longest} ms{beyond}, which is more than {bound}, \
+             try again when it is less busy or holds less, or use --pause=false"
         )
     }
 

@@ -95,6 +95,10 @@ fn a_commit_that_has_to_be_delegated_is_refused() -> Result {
     expect_refusal(&commit, &["--max-pause", "delegated", "--estargz"]);
     let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
     let commit = freezeframe.commit(&container, REFERENCE, &["--max-pause=1m"])?;
-    expect_refusal(&commit, &["--max-pause", "delegated"]);
+    expect_refusal(&commit, &["--max-pause", "delegated", "--pause=false"]);
+    // Nobody pauses a container that does not run.
+    container.kill()?;
+    let commit = freezeframe.commit(&container, REFERENCE, &["--max-pause=1m"])?;
+    assert_eq!(commit.succeeded()?.report["strategy"], "delegate");
     Ok(())
 }

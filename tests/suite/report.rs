@@ -2,6 +2,7 @@
 //! business but the one who asked for it.
 
 use crate::FREEZEFRAME;
+use crate::scripted::Scripted;
 use flate2::read::GzDecoder;
 use harness::image::digest;
 use harness::{BASE, Commit, Container, Ctr, Daemon, Result, outcome};
@@ -125,6 +126,20 @@ fn on_failure_it_says_what_went_wrong_and_the_rest_is_null() -> Result {
 }
 
 #[test]
+fn of_the_real_nerdctl_it_has_the_last_line() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    let script = "echo 'warned of something' >&2; printf 'fatal: no luck\\n\\n' >&2; exit 3";
+    let freezeframe = Scripted::new(&daemon, script)?.before_us(&daemon)?;
+    let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+    let commit = freezeframe.commit(&container, REFERENCE, &[])?;
+    assert_eq!(commit.outcome.status.code(), Some(3));
+    let expected = "the real nerdctl ended with exit status: 3: fatal: no luck";
+    assert_eq!(commit.report["error"], expected);
+    Ok(())
+}
+
+#[test]
 fn the_flag_counts_more_than_the_environment_and_replaces_what_was_there() -> Result {
     let daemon = Daemon::start()?;
     let container = changed_container(&daemon)?;
@@ -151,7 +166,7 @@ fn who_writes_to_the_same_file_afterwards_does_so_behind_the_report() -> Result 
     let daemon = Daemon::start()?;
     let container = changed_container(&daemon)?;
     let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
-    for path in ["/dev/stdout", "/dev/stderr"] {
+    for path in ["/dev/stdout", "/dev/stderr", "-"] {
         let log = daemon.new_folder("log")?.join("log");
         let file = fs::File::create(&log)?;
         let mut command = freezeframe.command();
