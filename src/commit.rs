@@ -294,7 +294,6 @@ impl Commit<'_> {
             self.report.error = Some(message);
             1
         });
-        self.report.result = if code == 0 { "ok" } else { "error" };
         // After the digest, as both may go to one file.
         if !write_report(&self.report, self.report_path.as_deref()) {
             code = 1;

@@ -18,7 +18,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::containerd::{Containerd, Task, TaskStatus};
-use crate::freeze::{Pause, PauseWatch};
+use crate::freeze::{ContainerTask, Pause, PauseWatch};
 use crate::locks;
 use crate::log;
 use crate::passthrough::RealNerdctl;
@@ -91,8 +91,10 @@ impl Delegation<'_> {
             return Ok(None);
         }
         let pause = Pause {
-            containerd: self.containerd.clone(),
-            container: self.subject.id.clone(),
+            task: ContainerTask {
+                containerd: self.containerd.clone(),
+                container: self.subject.id.clone(),
+            },
             lock,
         };
         PauseWatch::start(&pause).map(Some)

@@ -29,10 +29,8 @@ const OWN_TERMINAL: (u32, u32) = (5, 0);
 const READER_POLL: Duration = Duration::from_millis(20);
 
 /// The fields in their documented order; what is not known, or did not come to be, is null.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 pub struct Report {
-    version: u32,
-    pub result: &'static str,
     pub error: Option<String>,
     pub strategy: Option<&'static str>,
     pub reason: Option<String>,
@@ -52,30 +50,13 @@ pub struct Report {
     pub layer_bytes: Option<u64>,
 }
 
-impl Default for Report {
-    fn default() -> Self {
-        Self {
-            version: 1,
-            result: "error",
-            error: None,
-            strategy: None,
-            reason: None,
-            container_id: None,
-            image: None,
-            config_digest: None,
-            manifest_digest: None,
-            layer_digest: None,
-            diff_id: None,
-            chain_id: None,
-            entries: None,
-            bytes_cloned: None,
-            bytes_copied_frozen: None,
-            bytes_compared_frozen: None,
-            frozen_ms: None,
-            stages_ms: Map::new(),
-            layer_bytes: None,
-        }
-    }
+/// As it is written.
+#[derive(Serialize)]
+struct Whole<'a> {
+    version: u32,
+    result: &'static str,
+    #[serde(flatten)]
+    report: &'a Report,
 }
 
 impl Report {
@@ -89,7 +70,12 @@ impl Report {
 
     /// Puts the report at `path`, whole or not at all; what is there and no file (a device, a pipe) is written to.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let mut text = serde_json::to_vec(self).context("making the report")?;
+        let whole = Whole {
+            version: 1,
+            result: if self.error.is_none() { "ok" } else { "error" },
+            report: self,
+        };
+        let mut text = serde_json::to_vec(&whole).context("making the report")?;
         text.push(b'\n');
         let describe = || format!("writing the report {}", path.display());
         if let Some(output) = own_output(path) {

@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::check::{Check, unless_stopped};
 use super::ledger::{Ledger, Move};
 use super::material::{ReadEntry, Reader};
 use super::replica::Replica;
@@ -27,6 +26,7 @@ use super::work::Work;
 use super::worker::{Settling, Worker};
 use super::write_back::{FEW_FILES, WriteBack};
 use super::writers::Writers;
+use crate::system::check::{Check, unless_stopped};
 use crate::system::clock::{Grain, Moment};
 use crate::system::sync::DiskSync;
 use crate::system::tree::Tree;
@@ -62,6 +62,8 @@ pub struct Terms {
     pub trusts_signatures: bool,
     /// The bytes of file contents in the first scan.
     pub content: u64,
+    /// In bytes.
+    pub least_to_compare: u64,
     /// How long a freeze may last: under one, nothing is waited for that would take longer.
     pub hold: Duration,
     /// Copying is given up where that is no longer free.
@@ -102,6 +104,7 @@ impl<'tree> Clone<'tree> {
             grain,
             trusts_signatures: trusts,
             content,
+            least_to_compare,
             hold,
             room,
         } = terms;
@@ -120,7 +123,7 @@ impl<'tree> Clone<'tree> {
             replica,
             workers: (0..count).map(worker).collect::<Result<_>>()?,
             staging,
-            ledger: Ledger::of(&scan),
+            ledger: Ledger::of(&scan, least_to_compare),
             scan,
             writers,
             settling: Settling {

@@ -106,9 +106,7 @@ fn put_content(
                 PatchData::Staged(staged, segments) => {
                     let staged = File::open(&staged.path)?;
                     for segment in segments {
-                        file::copy_segment(staged.as_fd(), file.as_fd(), *segment, &|| {
-                            Ok::<(), io::Error>(())
-                        })?;
+                        file::copy_segment(staged.as_fd(), file.as_fd(), *segment, &|| Ok(()))?;
                     }
                 }
             }

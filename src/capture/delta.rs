@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::check::{Check, unless_stopped};
 use super::clone::{Clone, ENTRIES_AT_ONCE};
 use super::material::ReadEntry;
 use super::signature::Kind;
 use super::work::Work;
 use super::worker::Worker;
+use crate::system::check::{Check, unless_stopped};
 use crate::system::workers;
 
 /// How often a file that changes under the freeze is read again.

@@ -7,7 +7,7 @@ use std::os::fd::BorrowedFd;
 
 use anyhow::Result;
 
-use super::check::Check;
+use crate::system::check::Check;
 use crate::system::file::{self, Segment, read_at};
 use crate::system::workers;
 

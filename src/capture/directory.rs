@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use anyhow::{Context, Result};
 
-use super::check::Check;
 use super::signature::Signature;
+use crate::system::check::Check;
 use crate::system::clock::Moment;
 use crate::system::text::printable;
 use crate::system::tree::{self, Tree};

@@ -10,8 +10,8 @@ use super::scan::Scan;
 use super::signature::{Identity, Kind, Signature};
 use super::update::Changes;
 
-/// Smaller files are copied again sooner than compared with their copies. Those of random tests are small.
-pub const LEAST_TO_COMPARE: u64 = if cfg!(test) { 16 << 10 } else { 1 << 20 };
+/// Smaller files are copied again sooner than compared with their copies.
+pub const LEAST_TO_COMPARE: u64 = 1 << 20;
 /// Smaller files that changed in every pass are left for the freeze: they will have changed once more.
 const LARGEST_HOT: u64 = 64 << 10;
 const HOT: u32 = 2;
@@ -46,11 +46,12 @@ pub struct Ledger {
     strays: Vec<Stray>,
     /// In how many updates of the scan in a row an entry was found changed.
     heat: HashMap<usize, u32>,
+    least_to_compare: u64,
 }
 
 impl Ledger {
     /// Nothing is made yet but the root.
-    pub fn of(scan: &Scan) -> Self {
+    pub fn of(scan: &Scan, least_to_compare: u64) -> Self {
         let mut entries = vec![Progress::default(); scan.nodes().len()];
         entries[super::scan::ROOT] = Progress {
             made: Some(Kind::Directory),
@@ -58,6 +59,7 @@ impl Ledger {
         };
         Self {
             entries,
+            least_to_compare,
             ..Self::default()
         }
     }
@@ -130,7 +132,7 @@ impl Ledger {
         let signature = &scan.node(index).signature;
         // An empty one may be a whiteout in overlayfs's attribute form, which is no file in the clone.
         let is_worth_it =
-            signature.size() > 0 && (is_doubted || signature.size() >= LEAST_TO_COMPARE);
+            signature.size() > 0 && (is_doubted || signature.size() >= self.least_to_compare);
         self.entries[index].made == Some(Kind::File) && signature.kind == Kind::File && is_worth_it
     }
 
@@ -156,7 +158,7 @@ impl Ledger {
             let is_whole = stray.is_settled
                 && stray.signature.agrees_with(signature)
                 && !doubted.contains(&to);
-            if !is_whole && signature.size() < LEAST_TO_COMPARE {
+            if !is_whole && signature.size() < self.least_to_compare {
                 return None;
             }
             let from = stray.place;

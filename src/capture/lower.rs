@@ -8,11 +8,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use super::check::Check;
 use super::directory::for_each_name;
 use super::overlay_attributes::is_opaque;
 use super::signature::{Kind, Signature};
 use crate::system::attributes::Attributes;
+use crate::system::check::Check;
 use crate::system::tree::{self, Tree};
 
 /// The layers, the uppermost first.

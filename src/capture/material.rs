@@ -13,7 +13,6 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use rustix::fs::Statx;
 
-use super::check::Check;
 use super::difference;
 use super::directory::has_vanished;
 use super::memory::{Memory, Piece};
@@ -27,6 +26,7 @@ use super::signature::{Kind, Signature};
 use super::staging::{StagedFile, Staging};
 use crate::system::attributes::Attributes;
 use crate::system::cache;
+use crate::system::check::Check;
 use crate::system::file::{self, Segment, Sharing};
 use crate::system::text::printable;
 use crate::system::tree::{self, Tree};

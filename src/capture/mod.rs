@@ -4,7 +4,6 @@
 //! that does not run is left in its state, and what was read of it counts if nothing has changed by the end; one that is
 //! not to be paused is copied until two scans agree, within a bound.
 
-pub mod check;
 mod clone;
 mod create;
 mod delta;
@@ -45,13 +44,14 @@ use crate::plan::Subject;
 use crate::settings::Reserve;
 use crate::stages::Stages;
 use crate::system::cache;
+use crate::system::check::unless_stopped;
 use crate::system::clock::Moment;
 use crate::system::priority::{Ordinary, yielding};
 use crate::system::signals;
 use crate::system::tree::{self, Tree};
-use check::{Check, unless_stopped};
 use clone::{Clone, Terms, content_size, probe_grain, size_of_files};
 use delta::Delta;
+use ledger::LEAST_TO_COMPARE;
 use scan::Scan;
 use standing::Standing;
 use write_back::FEW_FILES;
@@ -135,10 +135,9 @@ impl Capture<'_> {
         let mut writers = Writers::default();
         writers.look(&self.processes()?)?;
         let grain = probe_grain(&self.prepared.work)?;
-        let check: &Check = &unless_stopped;
         // Without a grain no change time vouches for a directory's names.
         let for_names = self.trusts_signatures.then_some(grain);
-        let scan = stages.time("scan", || Scan::of_changing(&source, for_names, check))?;
+        let scan = stages.time("scan", || Scan::of_changing(&source, for_names))?;
         size::check(&source, &scan)?;
         let (upper, staging) = (&self.prepared.upper, &self.prepared.work);
         paths::check(upper, &scan)?;
@@ -147,6 +146,7 @@ impl Capture<'_> {
             grain,
             trusts_signatures: self.trusts_signatures,
             content,
+            least_to_compare: LEAST_TO_COMPARE,
             hold: self.hold(),
             room: space::check(upper, &scan, content, self.reserve)?,
         };

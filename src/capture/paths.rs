@@ -40,7 +40,7 @@ mod tests {
     fn a_path_fits_where_the_snapshot_is_or_is_refused() {
         let folder = harness::TempDir::new().unwrap();
         std::fs::create_dir_all(folder.path().join("a/bc")).unwrap();
-        let scan = Scan::of(&Tree::open(folder.path()).unwrap(), &|| Ok(())).unwrap();
+        let scan = Scan::of(&Tree::open(folder.path()).unwrap()).unwrap();
         let check = |upper: usize| check(Path::new(&"/".repeat(upper)), &scan);
         check(4090).unwrap();
         let refusal = check(4091).unwrap_err().to_string();

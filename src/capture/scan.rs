@@ -9,9 +9,9 @@ use std::iter;
 
 use anyhow::{Context, Result, ensure};
 
-use super::check::Check;
 use super::directory::{self, Content};
 use super::signature::{Kind, Signature};
+use crate::system::check::{Check, unless_stopped};
 use crate::system::clock::{Grain, Moment};
 use crate::system::text::printable;
 use crate::system::tree::Tree;
@@ -63,15 +63,15 @@ pub struct Scan {
 }
 
 impl Scan {
-    /// Scans `tree`; `check` is asked between directories.
-    pub fn of(tree: &Tree, check: &Check) -> Result<Self> {
-        Self::of_changing(tree, None, check)
+    /// Scans `tree`; a signal ends that.
+    pub fn of(tree: &Tree) -> Result<Self> {
+        Self::of_changing(tree, None)
     }
 
     /// The same for a tree that is looked at again, and has stamps of this grain, if they say anything.
-    pub fn of_changing(tree: &Tree, grain: Option<Grain>, check: &Check) -> Result<Self> {
+    pub fn of_changing(tree: &Tree, grain: Option<Grain>) -> Result<Self> {
         let mut scan = Self::empty(tree, grain)?;
-        scan.add_below(tree, vec![ROOT], check)?;
+        scan.add_below(tree, vec![ROOT], &unless_stopped)?;
         Ok(scan)
     }
 

@@ -51,7 +51,7 @@ mod tests {
     fn a_sparse_file_that_nobody_could_unpack_is_named() {
         let disk = Disk::new(FileSystem::Xfs).unwrap();
         let tree = Tree::open(disk.path()).unwrap();
-        let check = || check(&tree, &Scan::of(&tree, &|| Ok(())).unwrap());
+        let check = || check(&tree, &Scan::of(&tree).unwrap());
         let file = File::create(disk.path().join("sparse")).unwrap();
         file.write_all_at(b"data", 5 << 20).unwrap();
         check().unwrap();

@@ -19,13 +19,13 @@ use std::os::unix::ffi::OsStrExt;
 use anyhow::{Context, Result};
 use rustix::fs::{AtFlags, readlinkat, unlinkat};
 
-use super::check::{Check, unless_stopped};
 use super::create::{make_whiteout, set_time};
 use super::lower::{Below, Layers, Lower};
 use super::overlay_attributes::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE, is_opaque};
 use super::scan::{Node, ROOT, Scan};
 use super::signature::{Kind, Signature};
 use crate::system::attributes::{self, Attributes};
+use crate::system::check::{Check, unless_stopped};
 use crate::system::signals;
 use crate::system::text::printable;
 use crate::system::tree::{self, Tree};
@@ -35,7 +35,7 @@ const BUFFER: usize = 1 << 20;
 /// Leaves out of `clone`, which is complete, what `lower` has just so, and names what it hides.
 pub fn leave_out(clone: &Tree, lower: &Lower) -> Result<()> {
     let check: &Check = &unless_stopped;
-    let scan = Scan::of(clone, check)?;
+    let scan = Scan::of(clone)?;
     let mut comparison = Comparison::new(clone, &scan, lower);
     for index in scan.depth_first() {
         let compared = comparison.compare_children(index, check);

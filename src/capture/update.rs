@@ -10,12 +10,12 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::{Context, Result};
 
-use super::check::Check;
 use super::directory::{
     WHITEOUT_PREFIX, clock_if_still, explain, for_each_name, has_vanished, look_at, root_signature,
 };
 use super::scan::{ROOT, Scan};
 use super::signature::{Kind, Signature};
+use crate::system::check::Check;
 use crate::system::clock::Moment;
 use crate::system::text::printable;
 use crate::system::tree::Tree;

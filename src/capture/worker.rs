@@ -4,10 +4,10 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::check::Check;
 use super::material::{Material, ReadEntry, Reader};
 use super::replica::Replica;
 use super::scan::Scan;
+use crate::system::check::Check;
 use crate::system::clock::{Grain, Moment};
 
 pub struct Worker<'tree> {

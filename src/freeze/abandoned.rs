@@ -52,7 +52,7 @@ impl Freezer {
             return Ok(());
         };
         let is_ours = match self {
-            Self::Task { .. } => true,
+            Self::Task(_) => true,
             Self::Cgroup(cgroup) => {
                 task.status == TaskStatus::Running || cgroup.is_frozen_below(task.pid)?
             }

@@ -8,19 +8,21 @@ mod abandoned;
 mod cgroup;
 mod mark;
 mod pause_watch;
+mod task;
 pub mod watchdog;
 
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 pub use abandoned::{clean_up_after_the_dead, thaw_abandoned};
 pub use cgroup::{Cgroup, Stuck, Version};
 pub use mark::check as check_marks;
 pub use pause_watch::{Pause, PauseWatch};
+pub use task::ContainerTask;
 
-use crate::containerd::{Containerd, Task, TaskStatus};
+use crate::containerd::Containerd;
 use crate::log;
 use crate::plan::Subject;
 use crate::system::signals::HeldStops;
@@ -45,11 +47,7 @@ pub struct MayBeFrozen(String);
 /// What can stop and start a container's processes.
 pub enum Freezer {
     Cgroup(Cgroup),
-    /// Through the daemon and its shim: slower, but there is always one.
-    Task {
-        containerd: Containerd,
-        container: String,
-    },
+    Task(ContainerTask),
 }
 
 impl Freezer {
@@ -58,10 +56,10 @@ impl Freezer {
         let cgroup = Cgroup::of_container(pid, &subject.id, subject.cgroups_path())?;
         Ok(match cgroup {
             Some(cgroup) => Self::Cgroup(cgroup),
-            None => Self::Task {
+            None => Self::Task(ContainerTask {
                 containerd: containerd.clone(),
                 container: subject.id.clone(),
-            },
+            }),
         })
     }
 
@@ -80,31 +78,24 @@ impl Freezer {
              or use --pause=false"
         );
         let stops = HeldStops::new()?;
-        let watchdog = Watchdog::start(self.description(), hold)?;
+        let mut watchdog = Watchdog::start(self.description(), hold)?;
         let mark = Mark::write(&self.name(), &watchdog.identity()?)?;
-        let mut frozen = Frozen {
+        if !may_freeze()? || self.is_frozen()? {
+            return Ok(Attempt::GivenUp(Duration::ZERO));
+        }
+        watchdog.about_to_freeze()?;
+        let frozen = Frozen {
             freezer: self,
             hold,
             watchdog,
             mark: Some(mark),
             since: Instant::now(),
-            is_over: true,
+            is_over: false,
             _stops: stops,
         };
-        if !may_freeze()? || self.is_frozen()? {
-            return Ok(Attempt::GivenUp(Duration::ZERO));
-        }
-        frozen.watchdog.about_to_freeze()?;
-        (frozen.since, frozen.is_over) = (Instant::now(), false);
         let is_frozen = match self {
             Self::Cgroup(cgroup) => cgroup.freeze(FREEZE_BOUND.min(hold))?,
-            Self::Task {
-                containerd,
-                container,
-            } => {
-                let paused = containerd.pause_task(container).map(|()| true);
-                paused.inspect_err(|_| self.await_late_pause())?
-            }
+            Self::Task(task) => task.pause().map(|()| true)?,
         };
         Ok(if is_frozen {
             Attempt::Frozen(frozen)
@@ -117,20 +108,14 @@ impl Freezer {
     pub fn is_frozen(&self) -> Result<bool> {
         match self {
             Self::Cgroup(cgroup) => cgroup.is_frozen(),
-            Self::Task {
-                containerd,
-                container,
-            } => Ok(containerd.task(container)?.status == TaskStatus::Paused),
+            Self::Task(task) => task.is_paused(),
         }
     }
 
     pub fn processes(&self) -> Result<Vec<u32>> {
         match self {
             Self::Cgroup(cgroup) => cgroup.processes(),
-            Self::Task {
-                containerd,
-                container,
-            } => containerd.task_processes(container),
+            Self::Task(task) => task.processes(),
         }
     }
 
@@ -154,33 +139,12 @@ impl Freezer {
         Ok(())
     }
 
-    /// To be asked before a thaw where it is not known what came of the freeze: containerd may not have paused the task yet,
-    /// and would do so after we have found nothing to thaw.
-    fn await_late_pause(&self) {
-        let Self::Task {
-            containerd,
-            container,
-        } = self
-        else {
-            return;
-        };
-        let containerd = containerd.for_cleaning_up();
-        let end = Instant::now() + SETTLING;
-        let is_running = |task: Task| task.status == TaskStatus::Running;
-        while Instant::now() < end && containerd.task(container).is_ok_and(is_running) {
-            std::thread::sleep(POLL_PAUSE);
-        }
-    }
-
     /// # Errors
     /// [`MayBeFrozen`]
     fn thaw(&self) -> Result<()> {
         let thawed = match self {
             Self::Cgroup(cgroup) => cgroup.thaw(),
-            Self::Task {
-                containerd,
-                container,
-            } => resume(&containerd.for_cleaning_up(), container),
+            Self::Task(task) => task.resume(),
         };
         thawed.with_context(|| MayBeFrozen(self.remedy()))
     }
@@ -189,7 +153,7 @@ impl Freezer {
     pub fn thawed_by(&self) -> Result<Option<String>> {
         let is_enough = match self {
             Self::Cgroup(cgroup) => cgroup.is_asked_to_freeze()?,
-            Self::Task { .. } => true,
+            Self::Task(_) => true,
         };
         Ok(is_enough.then(|| self.remedy()))
     }
@@ -198,10 +162,7 @@ impl Freezer {
     fn remedy(&self) -> String {
         match self {
             Self::Cgroup(cgroup) => cgroup.remedy(),
-            Self::Task {
-                containerd,
-                container,
-            } => format!("ctr {}tasks resume {container}", containerd.flags()),
+            Self::Task(task) => task.remedy(),
         }
     }
 
@@ -220,43 +181,20 @@ impl Freezer {
             Self::Cgroup(Cgroup { version, directory }) => {
                 vec![version.name().into(), directory.into()]
             }
-            Self::Task {
-                containerd,
-                container,
-            } => vec![
-                "task".into(),
-                containerd.address().into(),
-                containerd.namespace().into(),
-                container.into(),
-            ],
+            Self::Task(task) => std::iter::once("task".into()).chain(task.words()).collect(),
         }
     }
 
     /// The freezer that these words describe.
     pub fn from_description(words: &[OsString]) -> Result<Self> {
-        let text = |word: &OsString| word.to_string_lossy().into_owned();
         if let [kind, directory] = words
-            && let Some(version) = Version::named(&text(kind))
+            && let Some(version) = Version::named(&kind.to_string_lossy())
         {
             let directory = directory.into();
             return Ok(Self::Cgroup(Cgroup { version, directory }));
         }
-        match words {
-            [kind, address, namespace, container] if kind == "task" => Ok(Self::Task {
-                containerd: Containerd::connect(address.as_ref(), &text(namespace))?,
-                container: text(container),
-            }),
-            _ => bail!("the watchdog is started by a commit, not by hand"),
-        }
-    }
-}
-
-/// A container that has ended, or that somebody else has resumed, needs it no more.
-fn resume(containerd: &Containerd, container: &str) -> Result<()> {
-    let resumed = containerd.resume_task(container);
-    match resumed {
-        Err(_) if containerd.task(container)?.status != TaskStatus::Paused => Ok(()),
-        resumed => resumed,
+        let words = words.strip_prefix(&["task".into()]).unwrap_or_default();
+        Ok(Self::Task(ContainerTask::from_words(words)?.0))
     }
 }
 

@@ -9,11 +9,11 @@ use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
+use super::task::ContainerTask;
 use super::watchdog::Watchdog;
 use super::{HOLD_BOUND, POLL_PAUSE, SETTLING};
-use crate::containerd::{Containerd, TaskStatus};
 use crate::system::lock::DirectoryLock;
 
 /// The first word of a description.
@@ -23,33 +23,25 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The container that may be paused, and where whoever pauses it holds a lock.
 pub struct Pause {
-    pub containerd: Containerd,
-    pub container: String,
+    pub task: ContainerTask,
     pub lock: Option<PathBuf>,
 }
 
 impl Pause {
     fn description(&self) -> Vec<OsString> {
-        let words = [
-            KIND.into(),
-            self.containerd.address().into(),
-            self.containerd.namespace().into(),
-            self.container.clone().into(),
-        ];
         let lock = self.lock.iter().map(OsString::from);
-        words.into_iter().chain(lock).collect()
+        let task = self.task.words();
+        std::iter::once(KIND.into())
+            .chain(task)
+            .chain(lock)
+            .collect()
     }
 
     /// From the words after the kind.
     pub fn from_description(words: &[OsString]) -> Result<Self> {
-        let [address, namespace, container, lock @ ..] = words else {
-            bail!("the watchdog is started by a commit, not by hand");
-        };
-        Ok(Self {
-            containerd: Containerd::connect(address.as_ref(), &namespace.to_string_lossy())?,
-            container: container.to_string_lossy().into_owned(),
-            lock: lock.first().map(PathBuf::from),
-        })
+        let (task, lock) = ContainerTask::from_words(words)?;
+        let lock = lock.first().map(PathBuf::from);
+        Ok(Self { task, lock })
     }
 
     /// Resumes the container once it is seen paused. Errors may pass, and there is nobody who could do more about them.
@@ -72,14 +64,14 @@ impl Pause {
     }
 
     fn try_to_undo(&self) -> Result<State> {
-        if self.containerd.task(&self.container)?.status != TaskStatus::Paused {
+        if !self.task.is_paused()? {
             return Ok(State::Running);
         }
         let lock = self.lock.as_deref().map(DirectoryLock::try_acquire);
         if matches!(lock, Some(Ok(None))) {
             return Ok(State::Locked);
         }
-        self.containerd.resume_task(&self.container)?;
+        self.task.containerd.resume_task(&self.task.container)?;
         Ok(State::Resumed)
     }
 }

@@ -14,8 +14,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rustix::io::retry_on_intr;
 
 use super::pause_watch::{self, Pause};
 use super::{Freezer, mark};
@@ -275,32 +274,27 @@ enum Event {
 
 fn next_message(deadline: Option<Instant>) -> Result<Event> {
     let input = io::stdin();
-    let patience = match deadline {
-        None => PollTimeout::NONE,
-        Some(deadline) => deadline
-            .saturating_duration_since(Instant::now())
-            .try_into()
-            .unwrap_or(PollTimeout::ZERO),
-    };
-    let mut waiting = [PollFd::new(input.as_fd(), PollFlags::POLLIN)];
-    match poll(&mut waiting, patience) {
-        Ok(0) => return Ok(Event::Late),
-        Err(Errno::EINTR) => return next_message(deadline),
-        ready => ready.context("waiting for the committing process")?,
-    };
+    if let Some(deadline) = deadline {
+        let patience = deadline.saturating_duration_since(Instant::now());
+        let waited = is_readable_within(&input, patience);
+        if !waited.context("waiting for the committing process")? {
+            return Ok(Event::Late);
+        }
+    }
     let mut message = [0];
-    let count = rustix::io::read(input.as_fd(), &mut message)
+    let count = retry_on_intr(|| rustix::io::read(&input, &mut message))
         .context("reading from the committing process")?;
-    Ok(if count == 0 {
-        Event::Gone
-    } else {
-        Event::Message(message[0])
+    Ok(match count {
+        0 => Event::Gone,
+        _ => Event::Message(message[0]),
     })
 }
 
 /// There is nobody to tell of a failure; the mark tells the next commit.
 fn thaw(freezer: &Freezer) -> bool {
-    freezer.await_late_pause();
+    if let Freezer::Task(task) = freezer {
+        task.await_late_pause();
+    }
     for _ in 0..THAW_TRIES {
         if freezer.thaw().is_ok() {
             return true;

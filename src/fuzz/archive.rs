@@ -33,7 +33,7 @@ fn round_trip(bytes: &[u8], place: &Path) {
     making::make(&description, &folder.0);
     let mut tar = Vec::new();
     let tree = Tree::open(&folder.0).unwrap();
-    let scan = Scan::of(&tree, &|| Ok(())).unwrap();
+    let scan = Scan::of(&tree).unwrap();
     let count = write(&tree, &scan, &mut tar, &mut |_| Ok(())).unwrap();
     let entries = reading::read(&tar);
     assert_eq!(count, entries.len() as u64);

@@ -4,7 +4,6 @@
 //! once; it is hashed on both sides of the compressor on its way into the store, and nothing of it is kept here.
 
 pub mod archive;
-mod compress;
 pub mod deflate;
 mod entry;
 mod gzip;
@@ -20,7 +19,6 @@ use std::collections::HashMap;
 use anyhow::{Context, Result};
 
 use crate::arguments::Compression;
-use crate::capture::check::unless_stopped;
 use crate::capture::scan::Scan;
 use crate::capture::size;
 use crate::containerd::{Containerd, labels};
@@ -45,7 +43,7 @@ pub fn write(
     compression: Compression,
 ) -> Result<(Layer, DiskSync)> {
     let written = pipeline::run(containerd.blob_writer(), compression, |sink| {
-        let scan = Scan::of(tree, &unless_stopped)?;
+        let scan = Scan::of(tree)?;
         size::check(tree, &scan)?;
         let mut write_back = WriteBack::of(tree, &scan)?;
         let entries = archive::write(tree, &scan, sink, &mut |node| write_back.has_read(node))?;

@@ -13,12 +13,12 @@ use std::thread;
 use anyhow::Result;
 
 use super::archive::Sink;
-use super::compress;
 use super::pieces::{AHEAD, PIECE};
+use super::{gzip, zstd};
 use crate::arguments::Compression;
 use crate::digest::Sha256Digest;
 use crate::system::signals;
-use crate::system::workers::{join, spawn};
+use crate::system::workers::{self, join, spawn};
 
 /// An archive that has been compressed into `output`.
 pub struct Written<O> {
@@ -37,8 +37,9 @@ pub fn run<T, O: Write + Send>(
         let (to_hash, read) = sync_channel(AHEAD);
         let (to_compress, hashed) = sync_channel(AHEAD);
         let hashing = spawn(scope, "hash", move || hash(read, &to_compress))?;
-        let compressing = spawn(scope, "compress", move || {
-            compress::compress(hashed, output, compression)
+        let compressing = spawn(scope, "compress", move || match compression {
+            Compression::Gzip => gzip::compress(hashed, output, workers::most()),
+            Compression::Zstd => zstd::compress(hashed, output, workers::most()),
         })?;
         let filled = fill_pieces(to_hash, fill);
         let digest = join(hashing);
@@ -122,6 +123,7 @@ mod tests {
     use flate2::bufread::GzDecoder;
     use harness::TempDir;
     use std::fs;
+    use std::sync::mpsc::channel;
 
     /// What a reader of one member makes of it; nothing may follow that.
     fn gunzip(compressed: &[u8]) -> Vec<u8> {
@@ -168,9 +170,29 @@ mod tests {
             let gzip = compressed(&bytes, Compression::Gzip);
             assert_eq!(gunzip(&gzip.output), bytes);
             let zstd = compressed(&bytes, Compression::Zstd);
-            assert_eq!(zstd::decode_all(&zstd.output[..]).unwrap(), bytes);
+            assert_eq!(::zstd::decode_all(&zstd.output[..]).unwrap(), bytes);
             assert_eq!(gzip.digest, Sha256Digest::of(&bytes).to_string());
             assert_eq!(zstd.digest, gzip.digest);
+        }
+    }
+
+    /// Pieces of two kinds, enough for some frames.
+    fn pieces() -> Receiver<Vec<u8>> {
+        let (send, pieces) = channel();
+        for number in 0..20_u8 {
+            let bytes = (0..250).map(|byte| byte % (number + 1));
+            send.send(bytes.cycle().take(PIECE).collect()).unwrap();
+        }
+        pieces
+    }
+
+    #[test]
+    fn how_many_threads_there_are_changes_nothing() {
+        let gzip = |threads| gzip::compress(pieces(), Vec::new(), threads).unwrap();
+        let zstd = |threads| zstd::compress(pieces(), Vec::new(), threads).unwrap();
+        for threads in [2, 5] {
+            assert!(gzip(threads) == gzip(1));
+            assert!(zstd(threads) == zstd(1));
         }
     }
 

@@ -96,7 +96,7 @@ mod tests {
             return;
         };
         let tree = Tree::open(disk.path()).unwrap();
-        let scan = Scan::of(&tree, &|| Ok(())).unwrap();
+        let scan = Scan::of(&tree).unwrap();
         let mut write_back = WriteBack::of(&tree, &scan).unwrap();
         assert!(!is_written(&disk, "small"));
         write_back.has_read(scan.node(scan.find("small"))).unwrap();
@@ -113,7 +113,7 @@ mod tests {
             return;
         };
         let tree = Tree::open(disk.path()).unwrap();
-        let scan = Scan::of(&tree, &|| Ok(())).unwrap();
+        let scan = Scan::of(&tree).unwrap();
         let mut write_back = WriteBack::of(&tree, &scan).unwrap();
         wait_for(&disk, "small");
         write_back.has_read(scan.node(scan.find("small"))).unwrap();

@@ -49,13 +49,13 @@ impl BaseImage {
             parent,
             command_line: &subject.command_line(),
         };
-        let named = search.recorded(&subject.image)?;
-        let mut found = search.whole(named.clone())?;
+        let named = search.images(search.recorded(&subject.image)?)?;
+        let (below, mut found): (Vec<_>, Vec<_>) = named.into_iter().partition(|base| base.is_cut);
         for base in &mut found {
             base.name = Some(subject.image.clone());
         }
         if found.is_empty() {
-            let below = search.lower_part(named)?.into_iter();
+            let below = below.into_iter();
             let (committed, others): (Vec<_>, Vec<_>) =
                 below.partition(|base| base.is_below_commit);
             found = committed;

@@ -7,8 +7,11 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 
+use anyhow::Result;
 use rustix::fs::{FallocateFlags, SeekFrom};
 use rustix::io::Errno;
+
+use super::check::Check;
 
 /// So that a long copy can be stopped.
 const PIECE: u64 = 16 << 20;
@@ -25,21 +28,13 @@ pub struct Segment {
 }
 
 /// The data of the first `size` bytes of `file`, once a write that is under way has ended; `check` is asked meanwhile.
-pub fn segments<E: From<io::Error>>(
-    file: BorrowedFd<'_>,
-    size: u64,
-    check: &dyn Fn() -> Result<(), E>,
-) -> Result<Vec<Segment>, E> {
+pub fn segments(file: BorrowedFd<'_>, size: u64, check: &Check) -> Result<Vec<Segment>> {
     read_at(file, &mut [0], 0)?;
     data_of(file, size, check)
 }
 
 /// The data of the first `size` bytes of `file`, to which nobody writes.
-pub fn data_of<E: From<io::Error>>(
-    file: BorrowedFd<'_>,
-    size: u64,
-    check: &dyn Fn() -> Result<(), E>,
-) -> Result<Vec<Segment>, E> {
+pub fn data_of(file: BorrowedFd<'_>, size: u64, check: &Check) -> Result<Vec<Segment>> {
     let mut segments = Vec::new();
     let mut position = 0;
     while position < size {
@@ -98,33 +93,33 @@ pub fn write_at(file: BorrowedFd<'_>, mut bytes: &[u8], mut offset: u64) -> io::
 
 /// Copies one segment inside the kernel, sharing extents where the file system can; `check` is asked between pieces.
 /// Returns the bytes copied, fewer only where the source ends.
-pub fn copy_segment<E: From<io::Error>>(
+pub fn copy_segment(
     from: BorrowedFd<'_>,
     to: BorrowedFd<'_>,
     segment: Segment,
-    check: &dyn Fn() -> Result<(), E>,
-) -> Result<u64, E> {
+    check: &Check,
+) -> Result<u64> {
     copy_pieces(segment, PIECE, check, |piece| copy_piece(from, to, piece))
 }
 
 /// The same without sharing: that waits until the source's data is on disk.
-pub fn copy_through_memory<E: From<io::Error>>(
+pub fn copy_through_memory(
     from: BorrowedFd<'_>,
     to: BorrowedFd<'_>,
     segment: Segment,
-    check: &dyn Fn() -> Result<(), E>,
-) -> Result<u64, E> {
+    check: &Check,
+) -> Result<u64> {
     copy_pieces(segment, BUFFER, check, |piece| {
         copy_in_memory(from, to, piece)
     })
 }
 
-fn copy_pieces<E: From<io::Error>>(
+fn copy_pieces(
     segment: Segment,
     size: u64,
-    check: &dyn Fn() -> Result<(), E>,
+    check: &Check,
     copy: impl Fn(Segment) -> io::Result<u64>,
-) -> Result<u64, E> {
+) -> Result<u64> {
     let mut copied = 0;
     while copied < segment.length {
         check()?;

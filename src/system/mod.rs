@@ -6,6 +6,7 @@
 pub mod attributes;
 pub mod cache;
 pub mod capacity;
+pub mod check;
 pub mod clock;
 pub mod descriptors;
 pub mod file;

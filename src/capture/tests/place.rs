@@ -115,13 +115,15 @@ impl Place {
     ) -> Clone<'tree> {
         let mut writers = Writers::default();
         writers.look(processes).unwrap();
-        let scan = Scan::of_changing(source, Some(self.grain), &|| Ok(())).unwrap();
+        let scan = Scan::of_changing(source, Some(self.grain)).unwrap();
         let (upper, staging) = (self.replica(), self.folder.join("staging"));
         let content = content_size(&scan);
         let terms = Terms {
             grain: self.grain,
             trusts_signatures,
             content,
+            // Random trees have small files.
+            least_to_compare: 16 << 10,
             hold: HOLD_BOUND,
             room: space::check(&upper, &scan, content, Reserve::Bytes(0)).unwrap(),
         };

@@ -19,15 +19,6 @@ const MOST_DOCUMENTS: usize = 100_000;
 /// OCI distribution specification, "Pushing Manifests": what every registry takes.
 const LARGEST_MANIFEST: i64 = 4 << 20;
 
-/// Which of an image's layers must make the chain ID.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fit {
-    /// All.
-    Exact,
-    /// The lower ones: the rest was put on top of the base.
-    Below,
-}
-
 /// A look for manifests whose layers make one chain ID.
 pub struct Search<'a> {
     pub containerd: &'a Containerd,
@@ -78,15 +69,13 @@ impl Search<'_> {
 
     /// The images of exactly these layers among `digests` and what their indexes lead to, in that order.
     pub fn whole(&self, digests: Vec<String>) -> Result<Vec<BaseImage>> {
-        self.through(digests, Fit::Exact)
+        let mut found = self.images(digests)?;
+        found.retain(|base| !base.is_cut);
+        Ok(found)
     }
 
-    /// The lower parts of images that something was put on top of.
-    pub fn lower_part(&self, digests: Vec<String>) -> Result<Vec<BaseImage>> {
-        self.through(digests, Fit::Below)
-    }
-
-    fn through(&self, mut waiting: Vec<String>, fit: Fit) -> Result<Vec<BaseImage>> {
+    /// The same, with the lower parts of images that something was put on top of.
+    pub fn images(&self, mut waiting: Vec<String>) -> Result<Vec<BaseImage>> {
         let mut seen = BTreeSet::new();
         let mut found = Vec::new();
         waiting.reverse();
@@ -99,14 +88,14 @@ impl Search<'_> {
             };
             match document.get("manifests").and_then(Value::as_array) {
                 Some(manifests) => waiting.extend(manifests.iter().rev().filter_map(digest_of)),
-                None => found.extend(self.of_manifest(digest, document, fit)?),
+                None => found.extend(self.of_manifest(digest, document)?),
             }
         }
         Ok(found)
     }
 
     /// `None` for what is no manifest, or not of these layers.
-    fn of_manifest(&self, digest: String, document: Value, fit: Fit) -> Result<Option<BaseImage>> {
+    fn of_manifest(&self, digest: String, document: Value) -> Result<Option<BaseImage>> {
         let Ok(manifest) = serde_json::from_value::<ImageManifest>(document) else {
             return Ok(None);
         };
@@ -120,7 +109,7 @@ impl Search<'_> {
             return Ok(None);
         };
         let is_whole = depth == layers.len();
-        if diff_ids.len() != layers.len() || (fit == Fit::Exact && !is_whole) {
+        if diff_ids.len() != layers.len() {
             return Ok(None);
         }
         let is_below_commit = layers.len() == depth + 1 && self.has_committed(&config);

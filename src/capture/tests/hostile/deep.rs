@@ -33,7 +33,7 @@ fn a_tree_deeper_than_any_path_is_refused() {
     let disk = disk(FileSystem::Ext4);
     let place = Place::on(&disk);
     dig(&place, DEEPER_THAN_ANY_PATH);
-    let refusal = Scan::of(&place.tree(), &|| Ok(())).err().unwrap();
+    let refusal = Scan::of(&place.tree()).err().unwrap();
     let message = format!("{refusal:#}");
     assert!(message.contains("more than 4,095 bytes"), "{message}");
     assert!(message.len() < 1000, "{message}");

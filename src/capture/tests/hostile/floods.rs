@@ -55,7 +55,7 @@ fn names_in_one_directory_are_cloned(file_system: FileSystem, count: usize) {
     clone.apply(delta).unwrap();
     clone.complete().unwrap();
     let cloned = Tree::open(&place.replica()).unwrap();
-    let cloned = Scan::of(&cloned, &|| Ok(())).unwrap();
+    let cloned = Scan::of(&cloned).unwrap();
     assert_eq!(cloned.entries().count(), count + 1);
 }
 

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::system::signals;
+use super::signals;
 
 /// An error ends the work.
 pub type Check<'a> = dyn Fn() -> Result<()> + Sync + 'a;
