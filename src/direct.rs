@@ -81,7 +81,7 @@ impl DirectCommit<'_> {
             snapshot_key: &key,
         };
         let image = stages.time("image", || parts.write(containerd))?;
-        log::warnings(plan.base.warning(containerd).as_slice());
+        log::warnings(&plan.base.warnings(containerd));
         stages.time("release", || drop(lease));
         report.image = Some(arguments.reference.clone());
         report_image(report, &layer, image);

@@ -3,8 +3,8 @@
 //! The snapshot decides, not the name: a manifest whose configuration has the snapshot's parent as its chain ID. It is
 //! looked for where the image record leads, and where the container was committed to it, below that: its configuration is
 //! that of the commit then, as stock's is. Where the record is gone or was moved, it is looked for where containerd's labels
-//! lead and below whatever was put on top of it, and last in all of the content store. Of several, it is the one that is most
-//! like what the container was started with.
+//! lead and below whatever was put on top of it, and last in all of the content store, in the same order. Of several, it is the
+//! one that is most like what the container was started with.
 
 mod likeness;
 pub mod platform;
@@ -30,14 +30,39 @@ pub struct BaseImage {
     pub config: Value,
     pub manifest_digest: String,
     pub layers: Vec<Descriptor>,
-    /// The name that leads to all of it.
-    name: Option<String>,
+    /// That of the container's image.
+    name: String,
+    way: Way,
     /// Whether something was put on top of it, whose configuration this was.
     is_cut: bool,
-    /// Whether that was a commit of the container.
-    is_below_commit: bool,
     /// How many of the layers the content store lacks.
     missing: usize,
+}
+
+/// How it was found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Under its name.
+    Named,
+    /// Below a commit of the container, which has that name by now.
+    BelowCommit,
+    /// By its layers alone.
+    Alike,
+}
+
+/// The images of all of the layers; the lower parts of commits of the container; those of other images.
+fn apart(images: Vec<BaseImage>) -> [Vec<BaseImage>; 3] {
+    let (below, whole): (Vec<_>, Vec<_>) = images.into_iter().partition(|base| base.is_cut);
+    let (committed, others) = below
+        .into_iter()
+        .partition(|base| base.way == Way::BelowCommit);
+    [whole, committed, others]
+}
+
+/// The first that are any.
+fn first_of<const N: usize>(groups: [Vec<BaseImage>; N]) -> Vec<BaseImage> {
+    let mut groups = groups.into_iter();
+    groups.find(|group| !group.is_empty()).unwrap_or_default()
 }
 
 impl BaseImage {
@@ -49,23 +74,24 @@ impl BaseImage {
             parent,
             command_line: &subject.command_line(),
         };
-        let named = search.images(search.recorded(&subject.image)?)?;
-        let (below, mut found): (Vec<_>, Vec<_>) = named.into_iter().partition(|base| base.is_cut);
-        for base in &mut found {
-            base.name = Some(subject.image.clone());
+        let [mut named, committed, others] =
+            apart(search.images(search.recorded(&subject.image)?)?);
+        for base in &mut named {
+            base.way = Way::Named;
+        }
+        let mut found = first_of([named, committed]);
+        if found.is_empty() {
+            [found, _, _] = apart(search.images(search.labelled(&subject.snapshotter)?)?);
+            found.extend(others);
         }
         if found.is_empty() {
-            let below = below.into_iter();
-            let (committed, others): (Vec<_>, Vec<_>) =
-                below.partition(|base| base.is_below_commit);
-            found = committed;
-            if found.is_empty() {
-                found = search.whole(search.labelled(&subject.snapshotter)?)?;
-                found.extend(others);
+            found = first_of(apart(search.images(search.conceivable()?)?));
+            for base in &mut found {
+                base.way = Way::Alike;
             }
         }
-        if found.is_empty() {
-            found = search.whole(search.conceivable()?)?;
+        for base in &mut found {
+            base.missing = search.missing(&base.layers)?;
         }
         let host = || format!("linux/{}", platform::host_architecture());
         let platform = subject.labels.get(PLATFORM_LABEL);
@@ -76,7 +102,10 @@ impl BaseImage {
             (!fits, distance, base.is_cut, base.missing)
         });
         match best {
-            Some(best) => Ok(best),
+            Some(best) => Ok(Self {
+                name: subject.image.clone(),
+                ..best
+            }),
             None => bail!(
                 "the image that container {} was made from ({}) is no longer in the content store, nor is any other with \
                  its layers: pull it again, or tag it with its old name",
@@ -96,17 +125,41 @@ impl BaseImage {
         variables(&self.config, "/config/Env")
     }
 
-    /// What an image on top of this one lacks, and how to get it, for whoever makes one.
-    pub fn warning(&self, containerd: &Containerd) -> Option<String> {
+    /// What whoever makes an image on top of this one has to know.
+    pub fn warnings(&self, containerd: &Containerd) -> Vec<String> {
+        [self.is_unnamed(), self.lacks(containerd)]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    /// Anybody may put an image of the same layers into the store, and what it says into that one.
+    fn is_unnamed(&self) -> Option<String> {
+        let Self {
+            name,
+            manifest_digest,
+            ..
+        } = self;
+        (self.way == Way::Alike).then(|| {
+            format!(
+                "the image that the container was made from is not to be found under its name, {name}: what \
+                 {manifest_digest} says was taken, which has the same layers"
+            )
+        })
+    }
+
+    /// How to get what is lacking as well.
+    fn lacks(&self, containerd: &Containerd) -> Option<String> {
         if self.missing == 0 {
             return None;
         }
-        let remedy = self.name.as_ref().map_or(String::new(), |name| {
-            let flags = containerd.flags();
-            format!(
+        let (name, flags) = (&self.name, containerd.flags());
+        let remedy = match self.way {
+            Way::Named => format!(
                 ", as by `nerdctl {flags}pull --unpack=false {name}` or `ctr {flags}content fetch {name}`"
-            )
-        });
+            ),
+            Way::BelowCommit | Way::Alike => String::new(),
+        };
         Some(format!(
             "{} of the {} layers of the base image are not in the content store: the new image runs here, but cannot be \
              pushed or saved until they are fetched again{remedy}",

@@ -48,6 +48,16 @@ fn commit_quietly(container: &Container) -> Result {
     Ok(())
 }
 
+/// The same where the image's name does not lead to the base: what was taken for it is said.
+fn commit_by_layers(container: &Container) -> Result {
+    let said = commit(container)?.outcome.error_text();
+    assert_eq!(said.lines().count(), 1, "{said}");
+    for part in ["not to be found under its name", MINE, "sha256:"] {
+        assert!(said.contains(part), "{part:?} is not in {said}");
+    }
+    Ok(())
+}
+
 /// Whether a new container of the image has what `changed` made.
 fn assert_runs(daemon: &Daemon) -> Result {
     let copy = Container::run(daemon, IMAGE, &["sleep", "1000"])?;

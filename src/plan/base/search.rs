@@ -9,7 +9,7 @@ use containerd_client::services::v1::Info;
 use oci_spec::image::{Descriptor, ImageManifest};
 use serde_json::Value;
 
-use super::{BaseImage, spelling};
+use super::{BaseImage, Way, spelling};
 use crate::containerd::{Containerd, labels};
 use crate::digest::chain_id;
 use crate::plan::document::words;
@@ -67,14 +67,8 @@ impl Search<'_> {
         Ok(digests(blobs))
     }
 
-    /// The images of exactly these layers among `digests` and what their indexes lead to, in that order.
-    pub fn whole(&self, digests: Vec<String>) -> Result<Vec<BaseImage>> {
-        let mut found = self.images(digests)?;
-        found.retain(|base| !base.is_cut);
-        Ok(found)
-    }
-
-    /// The same, with the lower parts of images that something was put on top of.
+    /// The images of these layers among `digests` and what their indexes lead to, in that order, with the lower parts of
+    /// those that something was put on top of.
     pub fn images(&self, mut waiting: Vec<String>) -> Result<Vec<BaseImage>> {
         let mut seen = BTreeSet::new();
         let mut found = Vec::new();
@@ -113,6 +107,11 @@ impl Search<'_> {
             return Ok(None);
         }
         let is_below_commit = layers.len() == depth + 1 && self.has_committed(&config);
+        let way = if is_below_commit {
+            Way::BelowCommit
+        } else {
+            Way::Alike
+        };
         // Some have more steps in their history than layers.
         if !is_whole {
             layers.truncate(depth);
@@ -121,10 +120,10 @@ impl Search<'_> {
         Ok(Some(BaseImage {
             config,
             manifest_digest: digest,
-            name: None,
+            name: String::new(),
+            way,
             is_cut: !is_whole,
-            is_below_commit,
-            missing: self.missing(&layers)?,
+            missing: 0,
             layers,
         }))
     }
@@ -136,7 +135,8 @@ impl Search<'_> {
         last == Some(self.command_line)
     }
 
-    fn missing(&self, layers: &[Descriptor]) -> Result<usize> {
+    /// How many of the layers the content store lacks.
+    pub fn missing(&self, layers: &[Descriptor]) -> Result<usize> {
         let mut missing = 0;
         for layer in layers {
             missing += usize::from(

@@ -1,7 +1,9 @@
 //! Image records that were deleted or moved since the container started, and content
 //! among which the base must be found then: unlabelled, damaged, or there twice.
 
-use super::{IMAGE, MINE, assert_runs, changed, commit_quietly, digest_of, layers, mine};
+use super::{
+    IMAGE, MINE, assert_runs, changed, commit_by_layers, commit_quietly, digest_of, layers, mine,
+};
 use crate::FREEZEFRAME;
 use harness::image::{Blob, CONFIG, Entry, Image, Index, MANIFEST, architecture};
 use harness::{BASE, Container, Daemon, Leftovers, Result};
@@ -32,7 +34,7 @@ fn assert_stands_on_other(daemon: &Daemon) -> Result {
 fn a_base_with_another_name_is_found() -> Result {
     let daemon = Daemon::start()?;
     let container = renamed(&daemon)?;
-    commit_quietly(&container)?;
+    commit_by_layers(&container)?;
     assert_stands_on_other(&daemon)?;
     assert_runs(&daemon)
 }
@@ -42,7 +44,7 @@ fn a_base_whose_name_has_moved_on_is_found() -> Result {
     let daemon = Daemon::start()?;
     let container = renamed(&daemon)?;
     mine("a newer version").import(&daemon, MINE)?;
-    commit_quietly(&container)?;
+    commit_by_layers(&container)?;
     assert_stands_on_other(&daemon)
 }
 
@@ -73,6 +75,20 @@ fn a_base_that_is_gone_is_named_and_nothing_is_done() -> Result {
     // What the message advises helps.
     mine("mine").import(&daemon, MINE)?;
     commit_quietly(&container)
+}
+
+#[test]
+fn a_base_of_which_only_a_commit_is_left_is_found_below_that() -> Result {
+    let daemon = Daemon::start()?;
+    mine("mine").import(&daemon, MINE)?;
+    let container = changed(&daemon)?;
+    commit_quietly(&container)?;
+    daemon.ctr().run(&["images", "rm", "--sync", MINE])?;
+    let first = layers(&daemon.ctr().manifest(IMAGE)?);
+    commit_by_layers(&container)?;
+    let second = layers(&daemon.ctr().manifest(IMAGE)?);
+    assert_eq!((&second[..3], second.len()), (&first[..3], 4));
+    assert_runs(&daemon)
 }
 
 /// The name leads to an image on the base then, and nothing to the base itself. Stock
@@ -133,7 +149,7 @@ fn a_base_counts_more_than_what_was_made_on_it_under_its_name() -> Result {
     let container = renamed(&daemon)?;
     let newer = mine("mine").layer(vec![Entry::file("srv/newer", "newer")]);
     newer.label("newer").import(&daemon, MINE)?;
-    commit_quietly(&container)?;
+    commit_by_layers(&container)?;
     assert_stands_on_other(&daemon)?;
     let config = daemon.ctr().config(IMAGE)?;
     assert_eq!(config["config"]["Labels"]["from"], "base");
@@ -190,7 +206,7 @@ fn a_base_that_no_label_leads_to_is_found() -> Result {
     let daemon = Daemon::start()?;
     let container = renamed(&daemon)?;
     remove_label(&daemon, OTHER)?;
-    commit_quietly(&container)?;
+    commit_by_layers(&container)?;
     assert_stands_on_other(&daemon)
 }
 
@@ -237,7 +253,7 @@ fn content_that_is_damaged_or_huge_or_no_manifest_is_passed_over() -> Result {
     put(&daemon, serde_json::to_vec(&value)?)?;
     fs::remove_file(put(&daemon, b"gone from the disk".to_vec())?)?;
     fs::write(put(&daemon, [&manifest[..], b" "].concat())?, "")?;
-    commit_quietly(&container)?;
+    commit_by_layers(&container)?;
     assert_stands_on_other(&daemon)
 }
 
@@ -297,7 +313,7 @@ fn of_two_manifests_with_one_configuration_the_one_with_all_its_layers_is_the_ba
         daemon
             .ctr()
             .run(&["content", "rm", digest_of(&layers(&one)[0])])?;
-        commit_quietly(&container)?;
+        commit_by_layers(&container)?;
         assert_eq!(layers(&daemon.ctr().manifest(IMAGE)?)[..3], layers(&two));
     }
     Ok(())
