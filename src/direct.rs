@@ -70,7 +70,7 @@ impl DirectCommit<'_> {
             yielding(|| leave_unchanged_out(&captured, &prepared))
         })?;
         let (layer, write_back) = stages.time("layer", || {
-            yielding(|| layer::write(containerd, &captured.tree, arguments.compression))
+            yielding(|| layer::write(containerd, &captured, arguments.compression))
         })?;
         stages.time("sync", || write_back.wait())?;
         let parts = Parts {

@@ -50,6 +50,7 @@ pub struct Pass {
 /// A clone that is what the source was.
 pub struct CompleteClone {
     pub tree: Tree,
+    pub room: Room,
     /// Entries left out because no layer can carry their names.
     pub unrepresentable: usize,
 }
@@ -267,8 +268,9 @@ impl<'tree> Clone<'tree> {
         for worker in &mut self.workers {
             worker.replica.begin();
         }
-        for directory in directories {
-            self.make(directory)?;
+        for some in directories.chunks(ENTRIES_AT_ONCE) {
+            self.room.check()?;
+            some.iter().try_for_each(|directory| self.make(directory))?;
         }
         for (one, aside) in taken_out {
             if self.replica.put_in(&self.scan, one.to, &aside.path)? {
@@ -367,6 +369,7 @@ impl<'tree> Clone<'tree> {
         self.replica.finish(&self.scan)?;
         Ok(CompleteClone {
             tree: self.replica.into_tree(),
+            room: self.room,
             unrepresentable: self.scan.unrepresentable(),
         })
     }

@@ -21,7 +21,7 @@ pub mod scan;
 mod sharing;
 pub mod signature;
 pub mod size;
-mod space;
+pub mod space;
 mod staging;
 mod standing;
 #[cfg(test)]
@@ -53,6 +53,7 @@ use clone::{Clone, Terms, content_size, probe_grain, size_of_files};
 use delta::Delta;
 use ledger::LEAST_TO_COMPARE;
 use scan::Scan;
+use space::Room;
 use standing::Standing;
 use write_back::FEW_FILES;
 use writers::Writers;
@@ -91,6 +92,7 @@ pub struct Capture<'a> {
 /// The finished clone, and what it took.
 pub struct Captured {
     pub tree: Tree,
+    pub room: Room,
     pub bytes_cloned: u64,
     pub warnings: Vec<String>,
 }
@@ -376,6 +378,7 @@ fn finish(clone: Clone, tally: &Tally) -> Result<Captured> {
     }
     Ok(Captured {
         tree: clone.tree,
+        room: clone.room,
         bytes_cloned,
         warnings,
     })

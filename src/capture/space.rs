@@ -15,12 +15,15 @@ use crate::system::capacity::{Capacity, free_inodes};
 const PERCENT_RESERVED: u64 = 5;
 const MOST_RESERVED: u64 = 1 << 30;
 
+/// Meanwhile.
+const COPYING: &str = "the container was copied";
+
 /// What must stay free while the clone grows, and once it is complete.
 pub struct Room {
     upper: PathBuf,
-    /// In bytes, as below.
+    /// In bytes, to stay free.
     reserve: u64,
-    /// That of the layer, at most.
+    /// Of the layer's contents, at most.
     size: u64,
 }
 
@@ -30,7 +33,7 @@ impl Room {
     /// # Errors
     /// Others have filled the disk meanwhile, or the container has grown.
     pub fn check(&self) -> Result<()> {
-        self.ensure_free(0, "a reserve")
+        self.ensure_free(0, "a reserve", COPYING)
     }
 
     /// To be asked before the layer is written.
@@ -38,18 +41,26 @@ impl Room {
     /// # Errors
     /// As above.
     pub fn check_for_layer(&self) -> Result<()> {
-        self.ensure_free(self.size, "a layer and a reserve")
+        self.ensure_free(self.size, "a layer and a reserve", COPYING)
     }
 
-    /// `what` is what is needed in all: `size` bytes and the reserve.
-    fn ensure_free(&self, size: u64, what: &str) -> Result<()> {
+    /// To be asked while the layer is written: names, links and holes take room in it as well.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn check_beside_layer(&self) -> Result<()> {
+        self.ensure_free(0, "a reserve", "the layer was written")
+    }
+
+    /// `what` is what is needed in all: `size` bytes and the reserve. It may have gone while what `meanwhile` says.
+    fn ensure_free(&self, size: u64, what: &str, meanwhile: &str) -> Result<()> {
         let needed = size.saturating_add(self.reserve);
         let Some(Capacity { free, .. }) = Capacity::of(&stat(&self.upper)?) else {
             return Ok(());
         };
         ensure!(
             free >= needed,
-            "too little disk space: it went while the container was copied; {} MB have to be free ({what}, see \
+            "too little disk space: it went while {meanwhile}; {} MB have to be free ({what}, see \
              FREEZEFRAME_RESERVE), {} has {} MB",
             needed.div_ceil(1_000_000),
             disk(&self.upper),

@@ -20,10 +20,10 @@ use anyhow::{Context, Result};
 
 use crate::arguments::Compression;
 use crate::capture::scan::Scan;
-use crate::capture::size;
+use crate::capture::{Captured, size};
 use crate::containerd::{Containerd, labels};
+use crate::system::check::{Check, unless_stopped};
 use crate::system::sync::DiskSync;
-use crate::system::tree::Tree;
 use pipeline::Written;
 use write_back::WriteBack;
 
@@ -36,13 +36,16 @@ pub struct Layer {
     pub entries: u64,
 }
 
-/// Writes the tree as a layer, owned by the lease. Meanwhile it is written to disk, which may go on after this.
+/// Writes what was captured as a layer, owned by the lease. Meanwhile its tree is written to disk, which may go on after
+/// this.
 pub fn write(
     containerd: &Containerd,
-    tree: &Tree,
+    captured: &Captured,
     compression: Compression,
 ) -> Result<(Layer, DiskSync)> {
-    let written = pipeline::run(containerd.blob_writer(), compression, |sink| {
+    let Captured { tree, room, .. } = captured;
+    let check: &Check = &|| unless_stopped().and_then(|()| room.check_beside_layer());
+    let written = pipeline::run(containerd.blob_writer(), compression, check, |sink| {
         let scan = Scan::of(tree)?;
         size::check(tree, &scan)?;
         let mut write_back = WriteBack::of(tree, &scan)?;

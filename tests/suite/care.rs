@@ -5,8 +5,12 @@ use crate::FREEZEFRAME;
 use harness::{Commit, Daemon, Leftovers, Result, Signal, View, wait_until};
 use nix::libc;
 use rustix::fs::{FallocateFlags, XattrFlags};
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
 use std::time::Duration;
 
 const REFERENCE: &str = "docker.io/library/careful:latest";
@@ -61,6 +65,54 @@ fn a_reserve_that_goes_while_the_container_is_copied_ends_the_commit() -> Result
     assert!(said.contains(RESERVE), "{said}");
     fs::remove_file(&filler)?;
     before.assert_unchanged(&Leftovers::now(&container)?);
+    Ok(())
+}
+
+/// Of a disk, in bytes.
+fn free(disk: &Path) -> Result<u64> {
+    let stat = rustix::fs::statvfs(disk)?;
+    Ok(stat.f_bavail * stat.f_frsize)
+}
+
+/// What is no content of files takes room as well: directories in the clone, and links in the layer.
+#[test]
+fn a_reserve_is_kept_whatever_takes_the_room() -> Result {
+    const ENTRIES: u64 = 20_000;
+    // As ext4 has either.
+    const BLOCK: u64 = 4096;
+    let daemon = Daemon::start()?;
+    let disk = daemon.disk();
+    let scenes = [
+        (ENTRIES * BLOCK / 2, "the container was copied"),
+        (ENTRIES * BLOCK * 5 / 4, "the layer was written"),
+    ];
+    for (allowance, meanwhile) in scenes {
+        let container = daemon.run(&["sleep", "1000"])?;
+        let folder = container.upper()?.join("many");
+        fs::create_dir(&folder)?;
+        let mut noise = File::open("/dev/urandom")?;
+        for number in 0..ENTRIES {
+            let path = folder.join(number.to_string());
+            if allowance < ENTRIES * BLOCK {
+                fs::create_dir(path)?;
+                continue;
+            }
+            let mut target = [0; 4000];
+            noise.read_exact(&mut target)?;
+            let target = target.map(|byte| b'a' + byte % 26);
+            symlink(OsStr::from_bytes(&target), path)?;
+        }
+        daemon.ctr().collect_garbage()?;
+        let before = Leftovers::now(&container)?;
+        let reserve = free(&disk)? - allowance;
+        let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+        let freezeframe = freezeframe.with(RESERVE, reserve.to_string());
+        let commit = freezeframe.commit(&container, REFERENCE, &[])?.failed()?;
+        let said = commit.outcome.error_text();
+        assert!(said.contains(meanwhile), "{said}");
+        before.assert_unchanged(&Leftovers::now(&container)?);
+        container.remove()?;
+    }
     Ok(())
 }
 

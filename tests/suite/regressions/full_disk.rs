@@ -22,6 +22,7 @@ fn a_disk_that_fills_up_under_the_layer_is_an_error_that_leaves_nothing() -> Res
     daemon.ctr().collect_garbage()?;
     let before = Leftovers::now(&container)?;
     let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    let freezeframe = freezeframe.with("FREEZEFRAME_RESERVE", "0");
     let mut committing = freezeframe.start_commit(&container, IMAGE, &["--debug"])?;
     committing.wait_for_stage("layer")?;
     committing.stop()?;
