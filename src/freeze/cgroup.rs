@@ -75,10 +75,12 @@ impl Cgroup {
     /// `None` where no freezer can be reached.
     pub fn of_container(pid: u32, id: &str, cgroups_path: Option<&str>) -> Result<Option<Self>> {
         let mounts = mounts_of(std::process::id()).context("reading our mounts")?;
-        let membership = match fs::read_to_string(format!("/proc/{pid}/cgroup")) {
+        let membership = match fs::read(format!("/proc/{pid}/cgroup")) {
             Err(error) if has_ended(&error) => return Ok(None),
             membership => membership.with_context(|| format!("reading the cgroup of {pid}"))?,
         };
+        // Only what is below the container's own may have a name that is no text.
+        let membership = String::from_utf8_lossy(&membership);
         let named = Self::named(&mounts, &membership, id, cgroups_path);
         Ok(named.filter(|cgroup| is_writable(&cgroup.state_file())))
     }

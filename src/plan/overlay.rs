@@ -11,7 +11,7 @@ use rustix::fs::{major, minor};
 
 use super::{Subject, is_of_view};
 use crate::containerd::{Containerd, OverlayMount, TaskStatus};
-use crate::system::mounts::{MountEntry, mounts_of};
+use crate::system::mounts::{MountEntry, mounts_of, root_of};
 use crate::system::same_file::is_same_file;
 
 /// File systems on which a change time has been shown to move with every change that survives a syncfs.
@@ -65,15 +65,36 @@ fn obstacle(
         return Ok(None);
     }
     let pid = subject.task.pid;
-    match mounts_of(pid) {
-        Ok(mounts) => Ok(running_obstacle(mounts, upper)),
-        Err(_) if containerd.has_ended(&subject.id, pid)? => Ok(None),
+    let obstacle = match mounts_of(pid) {
+        Ok(mounts) => running_obstacle(mounts, upper),
+        Err(_) if containerd.has_ended(&subject.id, pid)? => None,
         // Invalid is the question where the first process has ended but for other threads.
-        Err(error) if is_of_view(&error) || error.kind() == ErrorKind::InvalidInput => {
-            Ok(Some(format!("the mounts of process {pid}: {error}")))
+        Err(error) if is_of_view(&error) || error.kind() == ErrorKind::InvalidInput => Some(
+            format!("the mounts of process {pid}: {error} (in a pod, hostPID is needed)"),
+        ),
+        Err(error) => {
+            return Err(error).with_context(|| format!("reading the mounts of process {pid}"));
         }
-        Err(error) => Err(error).with_context(|| format!("reading the mounts of process {pid}")),
-    }
+    };
+    Ok(match obstacle {
+        Some(_) if is_mounted_here(upper)? && is_of_container(pid, subject) => None,
+        obstacle => obstacle,
+    })
+}
+
+/// Whether we see it mounted by the shim. What its first process sees, that one can change: it may have another root by now.
+fn is_mounted_here(upper: &Path) -> Result<bool> {
+    let ours = mounts_of(std::process::id()).context("reading our mounts")?;
+    Ok(ours.iter().any(|mount| shows(mount, upper)))
+}
+
+/// Whether that is the number of the container's first process here as well, as its cgroup tells.
+fn is_of_container(pid: u32, subject: &Subject) -> bool {
+    let membership = fs::read(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    let membership = String::from_utf8_lossy(&membership);
+    let scope = format!("-{}.scope", subject.id);
+    let mut names = membership.split(['/', '\n']);
+    names.any(|name| name == subject.id || name.ends_with(&scope))
 }
 
 fn directory_obstacle(overlay: &OverlayMount) -> Result<Option<String>> {
@@ -110,20 +131,22 @@ fn is_ext4s(mounts: &[MountEntry], device: (u32, u32)) -> bool {
 
 /// The process must see, as its root, the overlay whose upper directory we would read.
 fn running_obstacle(mounts: Vec<MountEntry>, upper: &Path) -> Option<String> {
-    let root = mounts
-        .into_iter()
-        .rev()
-        .find(|mount| mount.mount_point == Path::new("/"));
-    let Some(root) = root.filter(|root| root.kind == "overlay") else {
+    let Some(root) = root_of(mounts).filter(|root| root.kind == "overlay") else {
         return Some("the container's root is not an overlay".to_owned());
     };
-    let mounted = root.option("upperdir");
-    if !mounted.is_some_and(|mounted| is_same_file(&mounted, upper)) {
+    if !shows(&root, upper) {
         return Some(
             "the container's root has another upper directory than its snapshot".to_owned(),
         );
     }
     None
+}
+
+/// Whether it is an overlay with this upper directory.
+fn shows(mount: &MountEntry, upper: &Path) -> bool {
+    mount
+        .upper()
+        .is_some_and(|mounted| is_same_file(&mounted, upper))
 }
 
 #[cfg(test)]

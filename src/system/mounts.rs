@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// One line of a mountinfo file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,11 @@ impl MountEntry {
         })
     }
 
+    /// The upper directory of an overlay.
+    pub fn upper(&self) -> Option<PathBuf> {
+        self.option("upperdir").filter(|_| self.kind == "overlay")
+    }
+
     pub fn has_option(&self, name: &str) -> bool {
         self.options.iter().any(|option| option == name)
     }
@@ -43,6 +48,12 @@ pub fn mounts_of(pid: u32) -> io::Result<Vec<MountEntry>> {
         .split(|byte| *byte == b'\n')
         .filter_map(parse)
         .collect())
+}
+
+/// What is mounted at the root, over whatever was there before.
+pub fn root_of(mounts: Vec<MountEntry>) -> Option<MountEntry> {
+    let mut latest = mounts.into_iter().rev();
+    latest.find(|mount| mount.mount_point == Path::new("/"))
 }
 
 /// Reads one line; `None` for one that is none.

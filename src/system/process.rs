@@ -114,11 +114,12 @@ pub fn has_ended(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH))
 }
 
-/// Field 22 of `proc_pid_stat(5)`, in clock ticks since boot; the name in field 2 may hold spaces and parentheses.
+/// Field 22 of `proc_pid_stat(5)`, in clock ticks since boot; the name in field 2 may hold anything, parentheses as well.
 ///
 /// A zombie has none: its parent has not asked for its end yet, but nothing of it runs any more.
 fn start_time(pid: u32) -> io::Result<String> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let stat = fs::read(format!("/proc/{pid}/stat"))?;
+    let stat = String::from_utf8_lossy(&stat);
     let fields: Vec<&str> = stat
         .rsplit_once(')')
         .map(|(_, rest)| rest.split_whitespace().collect())

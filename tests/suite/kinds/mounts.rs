@@ -2,10 +2,11 @@
 //! mount points that had to be made.
 
 use super::{IMAGE, assert_is_theirs, commit};
-use harness::{BASE, Container, Daemon, FileSystem, Result, View, outcome};
+use harness::{BASE, Container, Daemon, FileSystem, Result, View, outcome, wait_until};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 /// A folder of the host's with one file, to be mounted.
 fn folder(daemon: &Daemon, name: &str) -> Result<String> {
@@ -119,4 +120,21 @@ fn a_disk_in_memory_without_a_limit_has_room() -> Result {
     let plain = View::snapshot(&daemon, IMAGE)?.read("/srv/plain")?;
     assert_eq!(plain, "changed\n");
     Ok(())
+}
+
+/// It sees none of its mounts then, and may have done so for the pause of a delegated commit.
+#[test]
+fn a_container_whose_first_process_has_another_root_is_committed_directly() -> Result {
+    let daemon = Daemon::start()?;
+    let jail = "mkdir -p /jail/bin && cp /bin/busybox /jail/bin && echo in >/jail/ready && \
+                exec chroot /jail /bin/busybox sleep 1000";
+    let container = daemon.run(&["sh", "-c", jail])?;
+    let mounts = format!("/proc/{}/mountinfo", container.pid()?);
+    wait_until("the other root", Duration::from_secs(15), || {
+        Ok(fs::read(&mounts)?.is_empty().then_some(()))
+    })?;
+    commit(&container)?;
+    let image = View::snapshot(&daemon, IMAGE)?;
+    assert_eq!(image.read("/jail/ready")?, "in\n");
+    assert_is_theirs(&container)
 }
