@@ -18,7 +18,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::containerd::{Containerd, Task, TaskStatus};
-use crate::freeze::{ContainerTask, Pause, PauseWatch};
+use crate::freeze::{ContainerTask, Pause, PauseWatch, ensure_outside};
 use crate::locks;
 use crate::log;
 use crate::passthrough::RealNerdctl;
@@ -90,11 +90,9 @@ impl Delegation<'_> {
         if !self.pauses || task.status != TaskStatus::Running {
             return Ok(None);
         }
+        ensure_outside(self.containerd, self.subject)?;
         let pause = Pause {
-            task: ContainerTask {
-                containerd: self.containerd.clone(),
-                container: self.subject.id.clone(),
-            },
+            task: ContainerTask::of(self.containerd, self.subject),
             lock,
         };
         PauseWatch::start(&pause).map(Some)

@@ -46,6 +46,7 @@ impl DirectCommit<'_> {
             ..
         } = *self;
         if arguments.pause && subject.task.status == TaskStatus::Running {
+            freeze::ensure_outside(containerd, subject)?;
             freeze::check_marks()?;
         }
         let locks = stages.time("lock", || Locks::acquire(subject, plan))?;

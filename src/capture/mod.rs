@@ -39,7 +39,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::containerd::{Containerd, OverlayMount, Task};
-use crate::freeze::{Attempt, Freezer, Frozen, HOLD_BOUND, Stuck, thaw_abandoned};
+use crate::freeze::{Attempt, Freezer, Frozen, HOLD_BOUND, Stuck, name_in_marks, thaw_abandoned};
 use crate::plan::Subject;
 use crate::settings::Reserve;
 use crate::stages::Stages;
@@ -287,7 +287,8 @@ impl Capture<'_> {
     ) -> Result<Option<Delta>> {
         clone.prepare_delta();
         let _prompt = Ordinary::at_least();
-        let frozen = match freezer.freeze(self.hold(), || self.still_runs(pid)) {
+        let container = name_in_marks(self.containerd, self.subject);
+        let frozen = match freezer.freeze(&container, self.hold(), || self.still_runs(pid)) {
             Err(error) => return tally.failed(error).map(|()| None),
             Ok(Attempt::GivenUp(felt)) => {
                 tally.frozen += felt;

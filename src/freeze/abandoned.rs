@@ -7,50 +7,78 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::mark::AbandonedMark;
-use super::{Freezer, Version};
+use super::{ContainerTask, Freezer, Version, task};
 use crate::containerd::{Containerd, Task, TaskStatus};
 use crate::plan::Subject;
+
+/// What marks call a container, wherever a commit runs.
+pub fn name_in_marks(containerd: &Containerd, subject: &Subject) -> String {
+    format!("{} {}", containerd.namespace(), subject.id)
+}
 
 /// Thaws the container if a dead commit left it frozen, and removes marks of containers that are gone.
 ///
 /// # Errors
 /// It may still be frozen; the message names what thaws it.
 pub fn clean_up_after_the_dead(containerd: &Containerd, subject: &Subject) -> Result<()> {
-    let marks = AbandonedMark::all();
-    if marks.is_empty() {
-        return Ok(());
+    for mark in AbandonedMark::all() {
+        if mark.is_of_our_mounts() && names_what_is_gone(&mark, containerd)? {
+            mark.clear();
+        }
     }
-    let gone = |mark: &AbandonedMark| mark.is_of_our_mounts() && names_a_cgroup_that_is_gone(mark);
-    marks
-        .into_iter()
-        .filter(gone)
-        .for_each(AbandonedMark::clear);
     thaw_abandoned(containerd, subject)
 }
 
 /// Thaws the container if a dead commit left it frozen.
 pub fn thaw_abandoned(containerd: &Containerd, subject: &Subject) -> Result<()> {
+    let container = name_in_marks(containerd, subject);
+    let mut marks = AbandonedMark::all();
+    marks.retain(|mark| mark.container() == container);
+    if marks.is_empty() {
+        return Ok(());
+    }
     let task = containerd.task(&subject.id)?;
     if task.status == TaskStatus::Idle {
         return Ok(());
     }
-    Freezer::of_container(containerd, subject, task.pid)?.thaw_if_abandoned(&task)
+    let freezer = Freezer::of_container(containerd, subject, task.pid)?;
+    for mark in marks {
+        if kind(&mark) == task::KIND {
+            Freezer::Task(ContainerTask::of(containerd, subject)).thaw_abandoned(mark, &task)?;
+        } else if let Freezer::Cgroup(_) = freezer {
+            freezer.thaw_abandoned(mark, &task)?;
+        }
+    }
+    Ok(())
 }
 
-fn names_a_cgroup_that_is_gone(mark: &AbandonedMark) -> bool {
-    let words = mark.name().split_once(' ');
-    words.is_some_and(|(kind, directory)| {
-        Version::named(kind).is_some() && !Path::new(directory).exists()
-    })
+/// What the mark's name begins with.
+fn kind(mark: &AbandonedMark) -> &str {
+    mark.name().split_once(' ').map_or("", |(kind, _)| kind)
+}
+
+fn names_what_is_gone(mark: &AbandonedMark, containerd: &Containerd) -> Result<bool> {
+    let Some((kind, rest)) = mark.name().split_once(' ') else {
+        return Ok(false);
+    };
+    if Version::named(kind).is_some() {
+        return Ok(!Path::new(rest).exists());
+    }
+    let ours = format!(
+        "{} {} ",
+        containerd.address().display(),
+        containerd.namespace()
+    );
+    match rest.strip_prefix(&ours) {
+        Some(id) => Ok(containerd.container(id)?.is_none()),
+        None => Ok(false),
+    }
 }
 
 impl Freezer {
     /// Thaws what a commit left frozen that is dead, and whose watchdog is dead or stopped. Where containerd knows of a
     /// pause of the same cgroup, which we did not make through it, somebody wants that.
-    fn thaw_if_abandoned(&self, task: &Task) -> Result<()> {
-        let Some(mark) = AbandonedMark::of(&self.name()) else {
-            return Ok(());
-        };
+    fn thaw_abandoned(&self, mark: AbandonedMark, task: &Task) -> Result<()> {
         let is_ours = match self {
             Self::Task(_) => true,
             Self::Cgroup(cgroup) => {

@@ -2,6 +2,7 @@
 //!
 //! It lives in /run, so a reboot clears it, as it clears every freeze. A mark whose process is gone tells of a freeze that
 //! may have outlived it: the next commit of that container sees to it, and any commit where the container is gone as well.
+//! What freezes a container has another name in a pod than on its host; the container has not.
 
 use std::fs;
 use std::io;
@@ -32,11 +33,11 @@ pub fn check() -> Result<()> {
 }
 
 impl Mark {
-    /// Says that this process, watched over by `watchdog`, is about to freeze what `name` names.
+    /// Says that this process, watched over by `watchdog`, is about to freeze `container` by what `name` names.
     ///
     /// # Errors
     /// As [`check`], which nobody has asked where the container did not run at first.
-    pub fn write(name: &str, watchdog: &ProcessIdentity) -> Result<Self> {
+    pub fn write(name: &str, container: &str, watchdog: &ProcessIdentity) -> Result<Self> {
         check()?;
         let path = path_of(name);
         let what = format!("writing the mark {}", path.display());
@@ -44,6 +45,7 @@ impl Mark {
             holder: ProcessIdentity::of_this_process()?.to_string(),
             watchdog: watchdog.to_string(),
             mounts: namespace("mnt").context("reading our mount namespace")?,
+            container: container.to_owned(),
             name: name.to_owned(),
         };
         let text = inscription.to_string();
@@ -94,10 +96,6 @@ pub struct AbandonedMark {
 }
 
 impl AbandonedMark {
-    pub fn of(name: &str) -> Option<Self> {
-        Self::at(path_of(name))
-    }
-
     pub fn all() -> Vec<Self> {
         let files = fs::read_dir(DIRECTORY).into_iter().flatten().flatten();
         files.filter_map(|file| Self::at(file.path())).collect()
@@ -111,6 +109,10 @@ impl AbandonedMark {
 
     pub fn name(&self) -> &str {
         &self.inscription.name
+    }
+
+    pub fn container(&self) -> &str {
+        &self.inscription.container
     }
 
     /// Whether paths in its name mean to us what they meant to whoever wrote it.
@@ -131,6 +133,7 @@ struct Inscription {
     holder: String,
     watchdog: String,
     mounts: String,
+    container: String,
     /// Last, as a name may have any number of lines.
     name: String,
 }
@@ -138,14 +141,15 @@ struct Inscription {
 impl Inscription {
     fn read(path: &Path) -> Option<Self> {
         let text = fs::read_to_string(path).ok()?;
-        let parts: Vec<&str> = text.strip_suffix('\n')?.splitn(4, '\n').collect();
-        let [holder, watchdog, mounts, name] = parts[..] else {
+        let parts: Vec<&str> = text.strip_suffix('\n')?.splitn(5, '\n').collect();
+        let [holder, watchdog, mounts, container, name] = parts[..] else {
             return None;
         };
         Some(Self {
             holder: holder.to_owned(),
             watchdog: watchdog.to_owned(),
             mounts: mounts.to_owned(),
+            container: container.to_owned(),
             name: name.to_owned(),
         })
     }
@@ -157,9 +161,13 @@ impl std::fmt::Display for Inscription {
             holder,
             watchdog,
             mounts,
+            container,
             name,
         } = self;
-        writeln!(formatter, "{holder}\n{watchdog}\n{mounts}\n{name}")
+        writeln!(
+            formatter,
+            "{holder}\n{watchdog}\n{mounts}\n{container}\n{name}"
+        )
     }
 }
 
@@ -192,7 +200,7 @@ mod tests {
         let own = ProcessIdentity::of_this_process().unwrap();
         let mark_often = || {
             for _ in 0..2000 {
-                drop(Mark::write(&unique_name(), &own).unwrap());
+                drop(Mark::write(&unique_name(), "container", &own).unwrap());
             }
         };
         std::thread::scope(|scope| {
@@ -206,11 +214,12 @@ mod tests {
     fn a_mark_that_another_commit_has_put_in_its_place_is_not_cleared() {
         let own = ProcessIdentity::of_this_process().unwrap();
         let name = unique_name();
-        let mark = Mark::write(&name, &own).unwrap();
+        let mark = Mark::write(&name, "container", &own).unwrap();
         let dead = |holder: &str| Inscription {
             holder: holder.to_owned(),
             watchdog: "another".to_owned(),
             mounts: String::new(),
+            container: "container".to_owned(),
             name: name.clone(),
         };
         let abandoned = |inscription| AbandonedMark {
@@ -227,8 +236,8 @@ mod tests {
     fn a_mark_is_forgotten_for_its_holder_and_for_nobody_else() {
         let own = ProcessIdentity::of_this_process().unwrap();
         let name = format!("{}\nof two lines", unique_name());
-        let mark = Mark::write(&name, &own).unwrap();
-        assert!(AbandonedMark::of(&name).is_none());
+        let mark = Mark::write(&name, "container", &own).unwrap();
+        assert!(AbandonedMark::at(mark.path.clone()).is_none());
         forget(&name, "another");
         let inscription = Inscription::read(&mark.path).unwrap();
         assert_eq!(inscription.name, name);

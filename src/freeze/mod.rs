@@ -6,6 +6,7 @@
 
 mod abandoned;
 mod cgroup;
+mod inside;
 mod mark;
 mod pause_watch;
 mod task;
@@ -14,10 +15,11 @@ pub mod watchdog;
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
-pub use abandoned::{clean_up_after_the_dead, thaw_abandoned};
+pub use abandoned::{clean_up_after_the_dead, name_in_marks, thaw_abandoned};
 pub use cgroup::{Cgroup, Stuck, Version};
+pub use inside::ensure_outside;
 pub use mark::check as check_marks;
 pub use pause_watch::{Pause, PauseWatch};
 pub use task::ContainerTask;
@@ -56,30 +58,24 @@ impl Freezer {
         let cgroup = Cgroup::of_container(pid, &subject.id, subject.cgroups_path())?;
         Ok(match cgroup {
             Some(cgroup) => Self::Cgroup(cgroup),
-            None => Self::Task(ContainerTask {
-                containerd: containerd.clone(),
-                container: subject.id.clone(),
-            }),
+            None => Self::Task(ContainerTask::of(containerd, subject)),
         })
     }
 
     /// Freezes the container until the guard is thawed or dropped, which it must be within `hold`. `may_freeze` is asked when
-    /// all else is ready.
+    /// all else is ready. The mark names it `container`.
     ///
     /// Given up where it said no, somebody else has frozen the container, or we stood still: then it may be tried again.
     pub fn freeze(
         &self,
+        container: &str,
         hold: Duration,
         may_freeze: impl FnOnce() -> Result<bool>,
     ) -> Result<Attempt<'_>> {
-        ensure!(
-            !self.processes()?.contains(&std::process::id()),
-            "this process runs inside the container to be committed and would freeze itself: run the commit from outside, \
-             or use --pause=false"
-        );
+        self.ensure_outside()?;
         let stops = HeldStops::new()?;
         let mut watchdog = Watchdog::start(self.description(), hold)?;
-        let mark = Mark::write(&self.name(), &watchdog.identity()?)?;
+        let mark = Mark::write(&self.name(), container, &watchdog.identity()?)?;
         if !may_freeze()? || self.is_frozen()? {
             return Ok(Attempt::GivenUp(Duration::ZERO));
         }
@@ -120,14 +116,19 @@ impl Freezer {
     }
 
     /// Freezes again what somebody paused through containerd while we held it frozen, where our thaw has undone that; unless it
-    /// is not paused any more. Its first process is `pid`.
-    pub fn freeze_for_others(&self, pid: u32, is_paused: impl Fn() -> Result<bool>) -> Result<()> {
+    /// is not paused any more. Its first process is `pid`; the mark names it `container`.
+    pub fn freeze_for_others(
+        &self,
+        container: &str,
+        pid: u32,
+        is_paused: impl Fn() -> Result<bool>,
+    ) -> Result<()> {
         let Self::Cgroup(cgroup) = self else {
             return Ok(());
         };
         // Of what is paused below, whoever resumes it does not thaw us.
         while is_paused()? && !self.is_frozen()? && !cgroup.is_frozen_below(pid)? {
-            if let Attempt::Frozen(frozen) = self.freeze(HOLD_BOUND, &is_paused)? {
+            if let Attempt::Frozen(frozen) = self.freeze(container, HOLD_BOUND, &is_paused)? {
                 // Resumed just before that, nobody would do it again; and the watchdog may have come first.
                 if is_paused()? && frozen.holds()? {
                     frozen.give_away();
@@ -181,7 +182,9 @@ impl Freezer {
             Self::Cgroup(Cgroup { version, directory }) => {
                 vec![version.name().into(), directory.into()]
             }
-            Self::Task(task) => std::iter::once("task".into()).chain(task.words()).collect(),
+            Self::Task(task) => std::iter::once(task::KIND.into())
+                .chain(task.words())
+                .collect(),
         }
     }
 
@@ -193,7 +196,7 @@ impl Freezer {
             let directory = directory.into();
             return Ok(Self::Cgroup(Cgroup { version, directory }));
         }
-        let words = words.strip_prefix(&["task".into()]).unwrap_or_default();
+        let words = words.strip_prefix(&[task::KIND.into()]).unwrap_or_default();
         Ok(Self::Task(ContainerTask::from_words(words)?.0))
     }
 }

@@ -8,6 +8,10 @@ use anyhow::{Result, bail};
 
 use super::{POLL_PAUSE, SETTLING};
 use crate::containerd::{Containerd, Task, TaskStatus};
+use crate::plan::Subject;
+
+/// The first word of its description.
+pub const KIND: &str = "task";
 
 #[derive(Clone)]
 pub struct ContainerTask {
@@ -16,6 +20,13 @@ pub struct ContainerTask {
 }
 
 impl ContainerTask {
+    pub fn of(containerd: &Containerd, subject: &Subject) -> Self {
+        Self {
+            containerd: containerd.clone(),
+            container: subject.id.clone(),
+        }
+    }
+
     pub fn pause(&self) -> Result<()> {
         let paused = self.containerd.pause_task(&self.container);
         paused.inspect_err(|_| self.await_late_pause())

@@ -6,6 +6,7 @@
 use crate::FREEZEFRAME;
 use harness::{
     BASE, Container, Daemon, Leftovers, Result, Signal, View, check_law, outcome, wait_until,
+    watchdog_of,
 };
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
@@ -88,6 +89,29 @@ fn a_commit_that_is_killed_under_the_daemons_pause_leaves_the_container_running(
     outcome(&mut commit_of(&container)?)?.succeeded()?;
     daemon.ctr().run(&["images", "rm", "--sync", IMAGE])?;
     before.assert_unchanged(&Leftovers::now(&container)?);
+    Ok(())
+}
+
+#[test]
+fn the_next_commit_resumes_what_a_dead_one_paused_wherever_it_runs_itself() -> Result {
+    let daemon = Daemon::start()?;
+    let container = Container::run(&daemon, BASE, &["probe", "big", "/big", "300"])?;
+    container.wait_for("/big")?;
+    let mut child = commit_of(&container)?.process_group(0).spawn()?;
+    let freezer = container.freezer()?;
+    wait_until("the pause", Duration::from_secs(15), || {
+        Ok(freezer.is_frozen().then_some(()))
+    })?;
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, Signal::STOP)?;
+    let watchdog = watchdog_of(&child).expect("a watchdog");
+    rustix::process::kill_process(watchdog, Signal::KILL)?;
+    rustix::process::kill_process(pid, Signal::KILL)?;
+    child.wait()?;
+    assert_eq!(container.status()?.as_deref(), Some("paused"));
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    freezeframe.commit(&container, IMAGE, &[])?.succeeded()?;
+    assert_eq!(container.status()?.as_deref(), Some("running"));
     Ok(())
 }
 

@@ -119,14 +119,7 @@ impl Committing {
 
     /// Its watchdog, once it has one.
     pub fn watchdog(&self) -> Option<Pid> {
-        let commit = self.child.id();
-        let children = fs::read_to_string(format!("/proc/{commit}/task/{commit}/children")).ok()?;
-        let is_watchdog = |child: &&str| {
-            let line = fs::read_to_string(format!("/proc/{child}/cmdline")).unwrap_or_default();
-            line.contains("\0watchdog\0")
-        };
-        let child = children.split_whitespace().find(is_watchdog)?;
-        Pid::from_raw(child.parse().ok()?)
+        watchdog_of(&self.child)
     }
 
     /// Sends its watchdog a signal.
@@ -159,4 +152,16 @@ impl Committing {
         };
         Ok(Commit { outcome, report })
     }
+}
+
+/// The watchdog of a commit that is `child`.
+pub fn watchdog_of(child: &Child) -> Option<Pid> {
+    let commit = child.id();
+    let children = fs::read_to_string(format!("/proc/{commit}/task/{commit}/children")).ok()?;
+    let is_watchdog = |child: &&str| {
+        let line = fs::read_to_string(format!("/proc/{child}/cmdline")).unwrap_or_default();
+        line.contains("\0watchdog\0")
+    };
+    let child = children.split_whitespace().find(is_watchdog)?;
+    Pid::from_raw(child.parse().ok()?)
 }

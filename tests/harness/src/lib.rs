@@ -29,7 +29,7 @@ mod tree;
 mod view;
 
 pub use caretaker::{Caretaker, clean, shim_socket};
-pub use committing::{Commit, Committing};
+pub use committing::{Commit, Committing, watchdog_of};
 pub use container::Container;
 pub use ctr::Ctr;
 pub use daemon::{Daemon, FileSystem, Options};

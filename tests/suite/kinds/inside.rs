@@ -31,6 +31,9 @@ fn is_refused_inside(daemon: &Daemon) -> Result {
         assert!(said.contains("--pause=false"), "{said}");
         assert!(!freezer.is_frozen());
         before.assert_unchanged(&Leftovers::now(&container)?);
+        let delegated = commit_in(cgroup, &["--estargz"])?.failed()?;
+        let said = delegated.error_text();
+        assert!(said.contains("runs inside the container"), "{said}");
         commit_in(cgroup, &["--pause=false"])?.succeeded()?;
         daemon.ctr().run(&["images", "rm", "--sync", IMAGE])?;
         before.assert_unchanged(&Leftovers::now(&container)?);

@@ -217,6 +217,25 @@ fn the_next_commit_thaws_though_nobody_has_waited_for_the_dead_one() -> Result {
     Ok(())
 }
 
+/// As in a pod that has the host's cgroups elsewhere.
+#[test]
+fn the_next_commit_thaws_what_it_knows_by_another_name() -> Result {
+    let daemon = Daemon::start()?;
+    let scene = Scene::that_freezes_long(&daemon)?;
+    scene.freeze_and_die()?.finish()?;
+    scene.expect_frozen()?;
+    let elsewhere = daemon.new_folder("cgroups")?;
+    let script = format!(
+        "mount --rbind /sys/fs/cgroup {} && umount -l /sys/fs/cgroup && exec \"$@\"",
+        elsewhere.display()
+    );
+    let view = ["unshare", "--mount", "sh", "-c", &script, "sh"];
+    let mut command = scene.freezeframe.command_behind(&view);
+    outcome(command.args(["commit", &scene.container.name, REFERENCE]))?.succeeded()?;
+    scene.expect_running()?;
+    scene.expect_nothing_left()
+}
+
 #[test]
 fn the_next_commit_thaws_whatever_comes_of_it() -> Result {
     let daemon = Daemon::start()?;
