@@ -136,12 +136,12 @@ impl Commit<'_> {
             self.report_path = Some(path);
         }
         let strategy = Strategy::from_environment()?;
-        self.reserve = Reserve::from_environment()?;
         self.max_pause = max_pause(self.arguments.max_pause)?;
         let real = RealNerdctl::find()?;
         if is_rootless() {
             return self.hand_over(&needed(real, ROOTLESS)?, &anyhow!(ROOTLESS));
         }
+        self.reserve = Reserve::from_environment()?;
         let mut scene = match (self.look(real.as_ref()), &real) {
             (Err(error), Some(real))
                 if strategy != Strategy::Direct && self.is_better_said(&error, real) =>

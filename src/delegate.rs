@@ -146,10 +146,9 @@ impl Try {
 
     /// How it ended, and its last line, which is the reason.
     pub fn describe(&self) -> String {
-        let said = String::from_utf8_lossy(&self.output.errors);
         let status = self.status;
-        match said.lines().rfind(|line| !line.trim().is_empty()) {
-            Some(line) => format!("the real nerdctl ended with {status}: {}", line.trim()),
+        match self.output.last_words() {
+            Some(words) => format!("the real nerdctl ended with {status}: {words}"),
             None => format!("the real nerdctl ended with {status}"),
         }
     }

@@ -1,8 +1,8 @@
 //! The clone and what is known of it: passes over the source that make the two equal.
 //!
-//! The order within a pass is the argument for its soundness: scan, then the clock, then the look at who holds which files,
-//! then writing back what is copied, then for each file the wait for a write under way, the copy. An entry is settled when a
-//! change after its copy is bound to show in the next scan. A pass over a running container may leave unsettled entries; the
+//! The order within a pass is the argument for its soundness: the look at who holds which files, the scan, the clock, another
+//! look, then writing back what is copied, then for each file the wait for a write under way, the copy. An entry is settled
+//! when a change after its copy is bound to show in the next scan. A pass over a running container may leave unsettled entries; the
 //! pass under the freeze leaves none.
 
 use std::collections::{HashMap, HashSet};
@@ -72,7 +72,7 @@ pub struct Terms {
 }
 
 /// A clone in the making, and the scan that it mirrors.
-pub struct Clone<'tree> {
+pub struct Cloning<'tree> {
     source: &'tree Tree,
     pub(super) replica: Replica,
     pub(super) staging: Arc<Staging>,
@@ -89,7 +89,7 @@ pub struct Clone<'tree> {
     pub bytes: u64,
 }
 
-impl<'tree> Clone<'tree> {
+impl<'tree> Cloning<'tree> {
     /// `upper` is the empty directory to clone into, `staging` one beside it, on the same file system.
     ///
     /// `scan` is of `source` and was made just now; `writers` were looked at before.
@@ -266,7 +266,7 @@ impl<'tree> Clone<'tree> {
         let removals = self.ledger.take_removals(&self.scan, &work.entries, stays);
         self.replica.remove(&self.scan, &removals)?;
         for worker in &mut self.workers {
-            worker.replica.begin();
+            worker.replica.forget_directory();
         }
         for some in directories.chunks(ENTRIES_AT_ONCE) {
             self.room.check()?;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::clone::{Clone, ENTRIES_AT_ONCE};
+use super::clone::{Cloning, ENTRIES_AT_ONCE};
 use super::material::ReadEntry;
 use super::signature::Kind;
 use super::work::Work;
@@ -30,7 +30,7 @@ pub struct Delta {
     pub unstable: usize,
 }
 
-impl Clone<'_> {
+impl Cloning<'_> {
     /// To be called before a freeze, in which about as much changes as before it.
     pub fn prepare_delta(&mut self) {
         self.staging.clean_up();

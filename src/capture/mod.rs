@@ -49,7 +49,7 @@ use crate::system::clock::Moment;
 use crate::system::priority::{Ordinary, yielding};
 use crate::system::signals;
 use crate::system::tree::{self, Tree};
-use clone::{Clone, Terms, content_size, probe_grain, size_of_files};
+use clone::{Cloning, Terms, content_size, probe_grain, size_of_files};
 use delta::Delta;
 use ledger::LEAST_TO_COMPARE;
 use scan::Scan;
@@ -83,7 +83,7 @@ pub struct Capture<'a> {
     /// The prepared snapshot, whose upper directory becomes the clone.
     pub prepared: &'a OverlayMount,
     pub pause: bool,
-    /// How long it may be frozen; without it, for as long as the watchdog allows.
+    /// How long it may be frozen; without it, `HOLD_BOUND`.
     pub max_pause: Option<Duration>,
     /// What is to stay free on the disk.
     pub reserve: Reserve,
@@ -152,7 +152,7 @@ impl Capture<'_> {
             hold: self.hold(),
             room: space::check(upper, &scan, content, self.reserve)?,
         };
-        let mut clone = Clone::new(&source, upper, staging, writers, scan, terms)?;
+        let mut clone = Cloning::new(&source, upper, staging, writers, scan, terms)?;
         if changes_little(&clone.scan, Moment::stamped_now()) {
             let small = size_of_files(&clone.scan, cache::PORTION);
             clone.put_write_back_off(content, small);
@@ -166,7 +166,7 @@ impl Capture<'_> {
     }
 
     /// Passes over the running container until they are short.
-    fn copy_ahead(&self, clone: &mut Clone) -> Result<()> {
+    fn copy_ahead(&self, clone: &mut Cloning) -> Result<()> {
         let mut previous = clone.copy_scanned(&|| self.processes())?;
         for _ in 1..MOST_PASSES {
             if previous.elapsed < SHORT_PASS || previous.changed == 0 {
@@ -183,7 +183,7 @@ impl Capture<'_> {
     }
 
     /// Makes the clone what the container is at one moment.
-    fn copy_rest(&self, clone: &mut Clone, tally: &mut Tally) -> Result<()> {
+    fn copy_rest(&self, clone: &mut Cloning, tally: &mut Tally) -> Result<()> {
         for _ in 0..MOST_TRIES {
             let delta = match self.standing()? {
                 Standing::Running { .. } if !self.pause => {
@@ -223,7 +223,7 @@ impl Capture<'_> {
     }
 
     /// Whether a freeze is expected to end within its bound. Where nobody set that, this is asked once one has not.
-    fn fits(&self, clone: &mut Clone, tally: &mut Tally) -> Result<bool> {
+    fn fits(&self, clone: &mut Cloning, tally: &mut Tally) -> Result<bool> {
         if self.max_pause.is_none() && tally.too_long == 0 {
             return Ok(true);
         }
@@ -270,7 +270,7 @@ impl Capture<'_> {
     }
 
     /// Reads the delta of a container that does not run; `None` where it has begun to, if only in between.
-    fn read_quiet(&self, clone: &mut Clone, before: &Task) -> Result<Option<Delta>> {
+    fn read_quiet(&self, clone: &mut Cloning, before: &Task) -> Result<Option<Delta>> {
         let delta = clone.read_delta(&unless_stopped)?;
         clone.bytes += delta.bytes;
         let stayed = matches!(self.standing()?, Standing::Quiet { task, .. } if task == *before);
@@ -280,7 +280,7 @@ impl Capture<'_> {
     /// Reads the delta under a freeze; `None` where that took too long or the freeze did not hold.
     fn freeze_and_read(
         &self,
-        clone: &mut Clone,
+        clone: &mut Cloning,
         freezer: &Freezer,
         pid: u32,
         tally: &mut Tally,
@@ -316,7 +316,7 @@ impl Capture<'_> {
     }
 
     /// Passes until nothing changes any more, or the bound is reached and what is there must do.
-    fn roll(&self, clone: &mut Clone) -> Result<()> {
+    fn roll(&self, clone: &mut Cloning) -> Result<()> {
         for _ in 0..MOST_ROLLING_PASSES {
             if clone.pass(&|| self.processes())?.changed == 0 {
                 break;
@@ -346,7 +346,7 @@ fn changes_little(scan: &Scan, now: Moment) -> bool {
 #[error("the freeze has lasted too long")]
 struct TooLong;
 
-fn read_frozen(clone: &mut Clone, frozen: &Frozen) -> Result<Delta> {
+fn read_frozen(clone: &mut Cloning, frozen: &Frozen) -> Result<Delta> {
     let deadline = frozen.deadline();
     let check = move || {
         signals::check()?;
@@ -356,7 +356,7 @@ fn read_frozen(clone: &mut Clone, frozen: &Frozen) -> Result<Delta> {
     clone.read_delta(&check)
 }
 
-fn finish(clone: Clone, tally: &Tally) -> Result<Captured> {
+fn finish(clone: Cloning, tally: &Tally) -> Result<Captured> {
     let bytes_cloned = clone.bytes;
     let clone = clone.complete()?;
     let mut warnings = Vec::new();

@@ -44,7 +44,7 @@ impl Replica {
     }
 
     /// To be called when entries were removed: a path may lead to another directory now.
-    pub fn begin(&mut self) {
+    pub fn forget_directory(&mut self) {
         self.parent.forget();
     }
 
@@ -61,7 +61,7 @@ impl Replica {
                 .and_then(|parent| Ok(unlinkat(parent, name, flags)?));
             ignore_absent(removed).with_context(|| describe("removing", scan, index))?;
         }
-        self.begin();
+        self.forget_directory();
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use crate::system::capacity::{Capacity, free_inodes};
 const PERCENT_RESERVED: u64 = 5;
 const MOST_RESERVED: u64 = 1 << 30;
 
-/// Meanwhile.
+/// What may have been going on when the room went.
 const COPYING: &str = "the container was copied";
 
 /// What must stay free while the clone grows, and once it is complete.

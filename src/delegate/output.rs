@@ -18,6 +18,8 @@ use crate::system::terminal::raw_terminal;
 /// How long what a command has started is listened to after a signal asked us to stop.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 const POLL_PAUSE: Duration = Duration::from_millis(1);
+/// The letters of a level that logrus shows on a terminal.
+const LEVEL: usize = 4;
 
 /// Reading what a command prints.
 pub struct Reading {
@@ -86,6 +88,19 @@ fn joined(reader: JoinHandle<Vec<u8>>) -> Vec<u8> {
     reader.join().unwrap_or_default()
 }
 
+/// Without the sequences that set colours (ECMA-48, 8.3.117).
+fn without_colours(line: &str) -> String {
+    let mut parts = line.split("\x1b[");
+    let first = parts.next().unwrap_or_default();
+    let others = parts.map(|part| part.split_once('m').map_or(part, |(_, text)| text));
+    std::iter::once(first).chain(others).collect()
+}
+
+/// What Go's `%q` has put in quotes, as JSON reads it where it can.
+fn unquoted(text: &str) -> String {
+    serde_json::from_str(text).unwrap_or_else(|_| text.trim_matches('"').to_owned())
+}
+
 /// What came until the other end was closed; a terminal says that by an error.
 fn read_all(mut source: impl Read) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -94,6 +109,23 @@ fn read_all(mut source: impl Read) -> Vec<u8> {
 }
 
 impl Output {
+    /// The last line of its errors, without what logrus (`TextFormatter`) puts around a message: `FATA[0000] ` and colours on
+    /// a terminal, else `time=… level=… msg=…`.
+    pub fn last_words(&self) -> Option<String> {
+        let said = String::from_utf8_lossy(&self.errors);
+        let line = said.lines().rfind(|line| !line.trim().is_empty())?;
+        let line = without_colours(line.trim());
+        let message = match (line.split_once(" msg="), line.split_once("[0")) {
+            (Some((_, message)), _) => unquoted(message),
+            (None, Some((level, rest))) if level.len() == LEVEL => {
+                let rest = rest.split_once(']').map_or(rest, |(_, message)| message);
+                rest.trim().to_owned()
+            }
+            _ => line,
+        };
+        Some(message)
+    }
+
     /// Prints it to our own standard output and error.
     ///
     /// # Errors
@@ -103,5 +135,34 @@ impl Output {
         let _ = write_all(io::stderr().as_fd(), &self.errors);
         write_all(io::stdout().as_fd(), &self.output)
             .map_err(|error| error.context("write /dev/stdout"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn last_words(errors: &str) -> Option<String> {
+        let output = Output {
+            output: Vec::new(),
+            errors: errors.as_bytes().to_vec(),
+        };
+        output.last_words()
+    }
+
+    #[test]
+    fn the_last_words_are_the_message_alone() {
+        let some = |text: &str| Some(text.to_owned());
+        let plain = "time=\"2026-11-27T13:00:00Z\" level=fatal msg=\"no \\\"x\\\" here\"\n";
+        assert_eq!(last_words(plain), some("no \"x\" here"));
+        let short = "time=\"2026-11-27T13:00:00Z\" level=fatal msg=denied\n";
+        assert_eq!(last_words(short), some("denied"));
+        let terminal = "warning\r\n\x1b[31mFATA\x1b[0m[0012] no luck [0]        \r\n\r\n";
+        assert_eq!(last_words(terminal), some("no luck [0]"));
+        assert_eq!(
+            last_words("a script's own [0] word\n"),
+            some("a script's own [0] word")
+        );
+        assert_eq!(last_words("\n"), None);
     }
 }

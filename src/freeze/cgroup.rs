@@ -81,7 +81,7 @@ impl Cgroup {
         };
         // Only what is below the container's own may have a name that is no text.
         let membership = String::from_utf8_lossy(&membership);
-        let named = Self::named(&mounts, &membership, id, cgroups_path);
+        let named = Self::locate(&mounts, &membership, id, cgroups_path);
         Ok(named.filter(|cgroup| is_writable(&cgroup.state_file())))
     }
 

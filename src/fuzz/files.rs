@@ -56,7 +56,7 @@ pub fn cgroup(bytes: &[u8]) {
         .filter_map(|line| parse(line.as_bytes()))
         .collect();
     let cgroups_path = Some(&**cgroups_path).filter(|path| !path.is_empty());
-    if let Some(cgroup) = Cgroup::named(&mounts, membership, id, cgroups_path) {
+    if let Some(cgroup) = Cgroup::locate(&mounts, membership, id, cgroups_path) {
         let below = |mount: &Component| matches!(mount, Component::Normal(_));
         let shows = |mount: &crate::system::mounts::MountEntry| {
             let part = cgroup.directory.strip_prefix(&mount.mount_point);

@@ -78,7 +78,7 @@ pub fn reserve(bytes: &[u8]) {
 /// `--report`, as far as it can be read without being written.
 pub fn report_path(bytes: &[u8]) {
     let path = Path::new(OsStr::from_bytes(bytes));
-    let directory = report::directory_of(path);
+    let directory = report::destination::directory_of(path);
     assert!(!directory.as_os_str().is_empty());
     if report::check(path).is_ok() {
         assert!(!path.is_dir());

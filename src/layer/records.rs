@@ -7,7 +7,7 @@ use tar::{EntryType, Header};
 
 /// Of the ustar header.
 pub const NAME_FIELD: Range<usize> = 0..100;
-/// As Go's archive/tar has it, but for the directory before it.
+/// Go's archive/tar puts this folder below the entry's own, which is left out here.
 const FOLDER: &[u8] = b"PaxHeaders.0";
 
 /// As they are written, one after the other.

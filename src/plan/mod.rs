@@ -1,4 +1,4 @@
-//! The plan: made once, before anything is touched. Direct, with all that a direct commit needs to know, or delegate,
+//! The plan: made once, before anything is made. Direct, with all that a direct commit needs to know, or delegate,
 //! with the reason. What fails after the plan is an error, never another plan, but for what only trying tells
 //! (`OutOfReach`, `capture::overlay_attributes::MergedOnly`).
 

@@ -102,7 +102,7 @@ pub fn set_at(directory: BorrowedFd<'_>, entry: &[u8], name: &str, value: &[u8])
     Ok(lsetxattr(path, name, value, XattrFlags::empty())?)
 }
 
-/// Should there be one.
+/// Removes an attribute, if it is there.
 pub fn remove(file: BorrowedFd<'_>, name: &str) -> io::Result<()> {
     match fremovexattr(file, name) {
         Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(()),

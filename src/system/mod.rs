@@ -1,4 +1,4 @@
-//! The operating system, made safe: every raw call and every `unsafe` block of the program is in this folder.
+//! The operating system, made safe: every `unsafe` block of the program, and every call that needs one, is in this folder.
 //!
 //! What is here knows nothing of containers. Names are bytes, descriptors close themselves, and nothing in a tree that
 //! somebody else can change is reached through a symbolic link.

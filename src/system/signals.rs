@@ -98,7 +98,7 @@ pub fn block_all() -> Result<()> {
     SigSet::all().thread_block().context("blocking signals")
 }
 
-/// While this lives, the main thread cannot be stopped by a terminal.
+/// While this lives, the thread that made it, which could be stopped by a terminal before, cannot.
 pub struct HeldStops(());
 
 impl HeldStops {

@@ -14,7 +14,7 @@ use nix::libc;
 use nix::unistd::gettid;
 
 use super::place::{NOBODY, Place, disk};
-use crate::capture::clone::Clone;
+use crate::capture::clone::Cloning;
 use crate::system::memory::AsynchronousWrite;
 use crate::system::process::unique_name;
 use crate::system::tree::Tree;
@@ -44,7 +44,7 @@ fn direct_io_that_begins_after_the_scan_and_lands_after_the_copy_is_in_the_clone
     });
 }
 
-type Begun<'tree> = (Clone<'tree>, AsynchronousWrite);
+type Begun<'tree> = (Cloning<'tree>, AsynchronousWrite);
 
 /// `begin` has the file "direct" written, before or after its scan.
 fn lands_after_the_copy(

@@ -13,7 +13,7 @@ use nix::unistd::{Pid, gettid};
 
 use super::PROVEN;
 use super::place::{Place, disk};
-use crate::capture::clone::Clone;
+use crate::capture::clone::Cloning;
 use crate::system::memory::HalfBuffer;
 
 const HALF: usize = 8 << 20;
@@ -51,13 +51,13 @@ fn a_write_that_is_under_way_at_the_scan_is_waited_for_without_a_pause() {
     }
 }
 
-fn expect_empty_delta(place: &Place, clone: Clone) {
+fn expect_empty_delta(place: &Place, clone: Cloning) {
     let read = place.finish(clone);
     assert_eq!(read.any(), 0, "nothing changed since the copy");
 }
 
 /// The whole file "written" is written while it is scanned and copied, and not any more when the delta is read.
-fn copy_in_the_midst_of_a_write(place: &Place, finish: fn(&Place, Clone)) {
+fn copy_in_the_midst_of_a_write(place: &Place, finish: fn(&Place, Cloning)) {
     let file = File::options().write(true).open(place.path("written"));
     let (file, source) = (file.unwrap(), place.tree());
     let (buffer, withheld) = HalfBuffer::new(HALF, b'n').unwrap();

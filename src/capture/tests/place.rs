@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use harness::{Disk, FileSystem, Kind, wait_until};
 
-use crate::capture::clone::{Clone, Processes, Terms, content_size, probe_grain};
+use crate::capture::clone::{Cloning, Processes, Terms, content_size, probe_grain};
 use crate::capture::directory::WHITEOUT_PREFIX;
 use crate::capture::overlay_attributes::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE};
 use crate::capture::scan::Scan;
@@ -98,12 +98,12 @@ impl Place {
     }
 
     /// Until the first scan. `processes` are those of the container.
-    pub fn begin<'tree>(&self, source: &'tree Tree, processes: &[u32]) -> Clone<'tree> {
+    pub fn begin<'tree>(&self, source: &'tree Tree, processes: &[u32]) -> Cloning<'tree> {
         self.begin_trusting(true, source, processes)
     }
 
     /// The same where equal signatures tell nothing.
-    pub fn begin_distrusting<'tree>(&self, source: &'tree Tree) -> Clone<'tree> {
+    pub fn begin_distrusting<'tree>(&self, source: &'tree Tree) -> Cloning<'tree> {
         self.begin_trusting(false, source, &[])
     }
 
@@ -112,7 +112,7 @@ impl Place {
         trusts_signatures: bool,
         source: &'tree Tree,
         processes: &[u32],
-    ) -> Clone<'tree> {
+    ) -> Cloning<'tree> {
         let mut writers = Writers::default();
         writers.look(processes).unwrap();
         let scan = Scan::of_changing(source, Some(self.grain)).unwrap();
@@ -127,18 +127,18 @@ impl Place {
             hold: HOLD_BOUND,
             room: space::check(&upper, &scan, content, Reserve::Bytes(0)).unwrap(),
         };
-        Clone::new(source, &upper, &staging, writers, scan, terms).unwrap()
+        Cloning::new(source, &upper, &staging, writers, scan, terms).unwrap()
     }
 
     /// Until the first copy.
-    pub fn begin_copied<'tree>(&self, source: &'tree Tree) -> Clone<'tree> {
+    pub fn begin_copied<'tree>(&self, source: &'tree Tree) -> Cloning<'tree> {
         let mut clone = self.begin(source, &[]);
         clone.copy_scanned(NOBODY).unwrap();
         clone
     }
 
     /// From the delta on, and compares.
-    pub fn finish(&self, mut clone: Clone) -> Read {
+    pub fn finish(&self, mut clone: Cloning) -> Read {
         let delta = clone.read_delta(&|| Ok(())).unwrap();
         assert_eq!(delta.unstable, 0);
         let read = Read {
@@ -151,7 +151,7 @@ impl Place {
     }
 
     /// As without a pause: passes until nothing changes any more, and compares.
-    pub fn finish_unpaused(&self, mut clone: Clone) {
+    pub fn finish_unpaused(&self, mut clone: Cloning) {
         wait_until("a pass without a change", BOUND, || {
             Ok((clone.pass(NOBODY)?.changed == 0).then_some(()))
         })
@@ -160,7 +160,7 @@ impl Place {
     }
 
     /// Compares what the clone is with what the source is.
-    pub fn complete(&self, clone: Clone) {
+    pub fn complete(&self, clone: Cloning) {
         clone.complete().unwrap();
         self.assert_same();
     }

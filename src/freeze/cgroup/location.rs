@@ -9,7 +9,7 @@ use crate::system::mounts::MountEntry;
 impl Cgroup {
     /// The one that these mounts and the process's `membership` (cgroups(7)) tell of, whether it exists or not: in version
     /// 1 where its freezer is mounted, as runc uses that one then.
-    pub fn named(
+    pub fn locate(
         mounts: &[MountEntry],
         membership: &str,
         id: &str,

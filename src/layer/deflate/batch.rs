@@ -1,7 +1,7 @@
 //! The tokens that a search finds next, with how often their symbols occur.
 
 use super::symbols;
-use super::token::{Copy, Counts, Token};
+use super::token::{Counts, Repetition, Token};
 use super::zeros;
 
 /// So many tokens tell what bytes are like.
@@ -61,7 +61,7 @@ impl Batch {
     }
 
     #[inline]
-    pub fn copy(&mut self, copy: Copy) {
+    pub fn copy(&mut self, copy: Repetition) {
         self.counts.literals[symbols::length_symbol(copy.length)] += 1;
         self.counts.distances[symbols::distance_symbol(copy.distance)] += 1;
         self.push(Token::copy(copy));

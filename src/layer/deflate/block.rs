@@ -4,7 +4,7 @@ use super::bits::{BitWriter, Bits};
 use super::codes::{Codes, LONGEST_CODE};
 use super::header::Header;
 use super::symbols::{self, DISTANCES, END, LITERALS, LONGEST, SHORTEST};
-use super::token::{Copy, Counts, Token};
+use super::token::{Counts, Repetition, Token};
 
 /// Not the last block; stored (3.2.4).
 const STORED: Bits = Bits { value: 0, count: 3 };
@@ -93,7 +93,7 @@ impl Tables {
             tables.second[token.second()] = Second::of(code, 0);
         }
         for length in SHORTEST..=LONGEST {
-            let token = Token::copy(Copy {
+            let token = Token::copy(Repetition {
                 length,
                 distance: 1,
             });

@@ -7,7 +7,7 @@ use super::Search;
 use super::batch::Batch;
 use super::input::{Input, WORD};
 use super::places::{Places, distance, is_distance};
-use super::token::Copy;
+use super::token::Repetition;
 
 /// What a copy begins with, in bits of a word.
 const BEGINNING: u32 = 48;
@@ -86,7 +86,7 @@ impl Fast {
             self.places.replace(input.word(inside), inside);
         }
         self.in_vain = 0;
-        batch.copy(Copy { length, distance });
+        batch.copy(Repetition { length, distance });
         at + length
     }
 }

@@ -5,7 +5,7 @@ use super::batch::{Batch, LONGEST_RUN};
 use super::input::{Input, WORD};
 use super::places::{LowBits, Places, begin_alike, distance, is_distance};
 use super::symbols::FARTHEST;
-use super::token::Copy;
+use super::token::Repetition;
 use super::{Search, zeros};
 
 /// What a copy begins with, in bits of a word, and what is shorter than all copies.
@@ -31,7 +31,7 @@ impl Search for Thorough {
     fn next(&mut self, input: &Input, begin: usize, batch: &mut Batch) -> usize {
         let end = input.end_of_words().min(begin + LONGEST_RUN);
         let mut at = begin;
-        let mut best: Option<(usize, Copy)> = None;
+        let mut best: Option<(usize, Repetition)> = None;
         while at < end && best.is_none_or(|(_, copy)| copy.length < LONG) {
             let length = best.map_or(SHORTER, |(_, copy)| copy.length);
             let longer = self.longest(input, at, length);
@@ -58,7 +58,7 @@ impl Search for Thorough {
 impl Thorough {
     /// The longest copy at `at` that is longer than `length`.
     #[inline]
-    fn longest(&mut self, input: &Input, at: usize, mut length: usize) -> Option<Copy> {
+    fn longest(&mut self, input: &Input, at: usize, mut length: usize) -> Option<Repetition> {
         let word = input.word(at);
         let mut back = distance(at, self.remember(word, at));
         let mut found = None;
@@ -79,7 +79,7 @@ impl Thorough {
                 if common > length {
                     length = common;
                     let distance = back;
-                    found = Some(Copy { length, distance });
+                    found = Some(Repetition { length, distance });
                 }
                 if length >= LONG {
                     break;

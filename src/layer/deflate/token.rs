@@ -4,7 +4,7 @@ use super::symbols::{self, DISTANCES, LITERALS, LONGEST, SHORTEST};
 
 /// `length` bytes again that were `distance` bytes before; as much as Deflate has of both.
 #[derive(Clone, Copy, Debug)]
-pub struct Copy {
+pub struct Repetition {
     pub length: usize,
     pub distance: usize,
 }
@@ -43,7 +43,7 @@ impl Token {
     }
 
     #[inline]
-    pub fn copy(copy: Copy) -> Self {
+    pub fn copy(copy: Repetition) -> Self {
         let length = Self::LENGTH + copy.length - SHORTEST;
         let symbol = symbols::distance_symbol(copy.distance);
         let rest = symbols::distance_rest(copy.distance, symbol);

@@ -188,7 +188,7 @@ fn a_containers_cgroup_is_the_one_that_runc_says() {
             .collect();
         let whole = |text: &str| text.replace("ID", ID);
         let cgroups_path = record.cgroups_path.map(whole);
-        let found = Cgroup::named(
+        let found = Cgroup::locate(
             &mounts,
             &whole(record.membership),
             ID,
