@@ -39,7 +39,7 @@ complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l debug
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -s a -l author -d 'the image\'s author [default: the base image\'s]' -r -f
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -s m -l message -d 'a comment for the image\'s history' -r -f
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -s c -l change -d 'apply Dockerfile instructions: CMD, ENTRYPOINT, ENV, LABEL and so on (repeatable)' -r -f
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -s p -l pause -d 'freeze the container for a consistent copy [default: true]' -r -f
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -s p -l pause -d 'freeze the container for a consistent copy; else files may be from different moments [default: true]' -r -f
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l compression -d 'gzip or zstd [default: gzip]' -r -f -a "gzip\t''
 zstd\t''"
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l format -d 'docker or oci [default: docker]' -r -f -a "docker\t''
@@ -51,8 +51,8 @@ complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l estar
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l zstdchunked -d 'a zstd:chunked layer, by the real nerdctl' -r -f
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l zstdchunked-compression-level -d 'for --zstdchunked' -r -f
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l zstdchunked-chunk-size -d 'for --zstdchunked' -r -f
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l report -d 'write a JSON report to this file [env: FREEZEFRAME_REPORT]' -r -F
-complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l max-pause -d 'fail rather than freeze the container for longer, such as 200ms [env: FREEZEFRAME_MAX_PAUSE]' -r -f
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l report -d 'write a JSON report to this file, or to standard output (-) [env: FREEZEFRAME_REPORT]' -r -F
+complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -l max-pause -d 'how long a freeze may last, such as 200ms or 30s: needing more, the commit fails [env: FREEZEFRAME_MAX_PAUSE] [default: 4s]' -r -f
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand commit" -s h -l help -d 'Print help'
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand help; and not __fish_seen_subcommand_from commit nerdctl help" -f -a "commit" -d 'Create a new image from a container\'s changes'
 complete -c freezeframe -n "__fish_freezeframe_using_subcommand help; and not __fish_seen_subcommand_from commit nerdctl help" -f -a "nerdctl" -d 'Be nerdctl: commits are ours, everything else is the real one\'s'

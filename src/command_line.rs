@@ -106,23 +106,21 @@ mod tests {
         expect_file("man/freezeframe.1", &man_page());
     }
 
+    /// A comment, for roff.
+    const FLAGS_GO_HERE: &str = ".\\\" The flags of commit.\n";
+
     fn man_page() -> Vec<u8> {
         let mut text = Vec::new();
         let page = Man::new(command()).date("\"\"").manual("freezeframe");
         page.render_title(&mut text).unwrap();
         page.render_name_section(&mut text).unwrap();
-        page.render_synopsis_section(&mut text).unwrap();
-        page.render_description_section(&mut text).unwrap();
-        text.extend(include_bytes!("../man/sections.roff"));
         let mut commit = Vec::new();
         let flags = Man::new(super::commit().disable_help_flag(true));
         flags.render_options_section(&mut commit).unwrap();
-        let commit = String::from_utf8(commit).unwrap();
-        text.extend(
-            commit
-                .replacen(".SH OPTIONS", ".SH FLAGS OF COMMIT", 1)
-                .into_bytes(),
-        );
+        let flags = String::from_utf8(commit).unwrap();
+        let flags = flags.replacen(".SH OPTIONS", ".SH FLAGS OF COMMIT", 1);
+        let sections = include_str!("../man/sections.roff").replacen(FLAGS_GO_HERE, &flags, 1);
+        text.extend(sections.into_bytes());
         text
     }
 

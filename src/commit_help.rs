@@ -24,8 +24,8 @@ See also 'nerdctl --help' for the global flags such as '--namespace', '--snapsho
 pub const ADDED: &str = "
 freezeframe adds:
       --change stringArray                  Also ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME and WORKDIR
-      --max-pause duration                  Fail rather than freeze the container for longer (e.g., 200ms)
-      --report string                       Write a JSON report to this file
+      --max-pause duration                  How long a freeze may last (e.g., 200ms, 30s); needing more, the commit fails (default 4s)
+      --report string                       Write a JSON report to this file, or to standard output (-)
 See freezeframe(1) for its environment variables.
 ";
 
