@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::directory::{self, Content};
 use super::signature::{Kind, Signature};
+use crate::system::capacity::available_memory;
 use crate::system::check::{Check, unless_stopped};
 use crate::system::clock::{Grain, Moment};
 use crate::system::text::printable;
@@ -21,9 +22,23 @@ use crate::system::workers;
 const DIRECTORIES_AT_ONCE: usize = 16;
 /// Directories whose contents are held twice at a time.
 const DIRECTORIES_HELD: usize = 1024;
+/// Entries between two looks at the memory that is left.
+const ENTRIES_PER_LOOK: usize = 1 << 16;
+/// In bytes, with what the ledger and a delta hold of it: measured with a million names.
+const ENTRY: u64 = 300;
 pub const ROOT: usize = 0;
 /// The root is nobody's child and nobody's sibling.
 const NONE: u32 = 0;
+
+/// A container makes names for nothing, with hard links for one: they may not take more than what is left beside them.
+fn check_memory(entries: usize, available: u64) -> Result<()> {
+    ensure!(
+        entries as u64 * ENTRY <= available,
+        "too little memory: the container has more than {entries} files, and {} MB are left for their names",
+        available / 1_000_000
+    );
+    Ok(())
+}
 
 #[derive(Clone, Debug)]
 pub struct Node {
@@ -260,6 +275,9 @@ impl Scan {
         name: &[u8],
         signature: Signature,
     ) -> Result<usize> {
+        if self.nodes.len().is_multiple_of(ENTRIES_PER_LOOK) {
+            check_memory(self.nodes.len(), available_memory()?)?;
+        }
         let index = u32::try_from(self.nodes.len()).context("too many files")?;
         let name = self.store_name(name)?;
         self.nodes.push(Node {
@@ -329,5 +347,19 @@ impl Scan {
         let mut children = self.children(ROOT);
         let found = children.find(|index| self.name(*index) == name.as_bytes());
         found.unwrap()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_take_no_more_memory_than_they_leave() {
+        let available = available_memory().unwrap();
+        assert!(available > 64 << 20, "{available}");
+        check_memory(1 << 16, available).unwrap();
+        let refusal = check_memory(1 << 30, 100 << 30).unwrap_err().to_string();
+        assert!(refusal.contains("107374 MB are left"), "{refusal}");
     }
 }

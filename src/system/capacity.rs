@@ -1,5 +1,8 @@
-//! How much a file system holds, and has room for (statvfs(3)).
+//! How much a file system holds, and has room for (statvfs(3)), and how much memory is left.
 
+use std::fs;
+
+use anyhow::{Context, Result};
 use rustix::fs::StatVfs;
 
 /// In bytes.
@@ -22,4 +25,15 @@ impl Capacity {
 /// How many inodes can still be made; `None` where there is no limit, as btrfs tells by having none.
 pub fn free_inodes(stat: &StatVfs) -> Option<u64> {
     (stat.f_files > 0).then_some(stat.f_favail)
+}
+
+/// What can be had without swapping, in bytes (`proc_meminfo(5)`).
+pub fn available_memory() -> Result<u64> {
+    let text = fs::read_to_string("/proc/meminfo").context("reading /proc/meminfo")?;
+    let mut lines = text.lines();
+    let kibibytes = lines.find_map(|line| line.strip_prefix("MemAvailable:")?.strip_suffix("kB"));
+    let kibibytes: u64 = kibibytes
+        .and_then(|number| number.trim().parse().ok())
+        .context("/proc/meminfo has no MemAvailable")?;
+    Ok(kibibytes << 10)
 }
