@@ -116,6 +116,7 @@ impl Scene {
         &'a self,
         real: &'a RealNerdctl,
         arguments: &'a CommitArguments,
+        refusal: Option<String>,
     ) -> Result<Delegation<'a>> {
         signals::allow_stops()?;
         Ok(Delegation {
@@ -124,6 +125,7 @@ impl Scene {
             subject: &self.subject,
             words: &arguments.words,
             pauses: arguments.pause,
+            refusal,
         })
     }
 }
@@ -217,7 +219,9 @@ impl Commit<'_> {
             bail!(refusal);
         }
         let real = needed(real, reason)?;
-        let delegation = scene.delegation(real, self.arguments)?;
+        // It may run by then.
+        let refusal = self.refuse_delegation(reason, true);
+        let delegation = scene.delegation(real, self.arguments, refusal)?;
         let last = self.stages.time("delegate", || delegation.run())?;
         self.delegated(&last)
     }
@@ -229,7 +233,8 @@ impl Commit<'_> {
             return self.carry_out(scene, Some(real), Strategy::Auto);
         }
         self.note_delegation(reason);
-        let delegation = scene.delegation(real, self.arguments)?;
+        let refusal = self.refuse_delegation(reason, true);
+        let delegation = scene.delegation(real, self.arguments, refusal)?;
         let first = self.stages.time("delegate", || delegation.attempt())?;
         if !first.lost_the_race() || signals::check().is_err() {
             return self.delegated(&first);

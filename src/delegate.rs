@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -46,6 +46,8 @@ pub struct Delegation<'a> {
     pub words: &'a [OsString],
     /// Whether a container that runs is paused for it.
     pub pauses: bool,
+    /// Why it may not be.
+    pub refusal: Option<String>,
 }
 
 /// One try that has ended, with what it printed.
@@ -89,6 +91,9 @@ impl Delegation<'_> {
     fn watch(&self, task: Task, lock: Option<PathBuf>) -> Result<Option<PauseWatch>> {
         if !self.pauses || task.status != TaskStatus::Running {
             return Ok(None);
+        }
+        if let Some(refusal) = &self.refusal {
+            bail!("{refusal}");
         }
         ensure_outside(self.containerd, self.subject)?;
         let pause = Pause {

@@ -56,7 +56,9 @@ impl DirectCommit<'_> {
         let key = format!("freezeframe-{}", unique_name());
         let prepared = stages.time("prepare", || prepare(containerd, subject, plan, &key))?;
         let mut tally = Tally::default();
-        let captured = self.capture(&prepared).run(stages, &mut tally);
+        let name_in_marks = freeze::name_in_marks(containerd, subject)?;
+        let capture = self.capture(&prepared, &name_in_marks);
+        let captured = capture.run(stages, &mut tally);
         drop(locks);
         if captured.as_ref().is_err_and(Error::is::<MergedOnly>) {
             // The real nerdctl freezes and warns, if anybody.
@@ -89,10 +91,11 @@ impl DirectCommit<'_> {
         Ok(())
     }
 
-    fn capture<'c>(&'c self, prepared: &'c OverlayMount) -> Capture<'c> {
+    fn capture<'c>(&'c self, prepared: &'c OverlayMount, name_in_marks: &'c str) -> Capture<'c> {
         Capture {
             containerd: self.containerd,
             subject: self.subject,
+            name_in_marks,
             upper: &self.plan.upper,
             trusts_signatures: self.plan.trusts_signatures,
             prepared,

@@ -39,7 +39,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::containerd::{Containerd, OverlayMount, Task};
-use crate::freeze::{Attempt, Freezer, Frozen, HOLD_BOUND, Stuck, name_in_marks, thaw_abandoned};
+use crate::freeze::{Attempt, Freezer, Frozen, HOLD_BOUND, Stuck, thaw_abandoned};
 use crate::plan::Subject;
 use crate::settings::Reserve;
 use crate::stages::Stages;
@@ -76,6 +76,7 @@ const MOST_ROLLING_PASSES: usize = 10;
 pub struct Capture<'a> {
     pub containerd: &'a Containerd,
     pub subject: &'a Subject,
+    pub name_in_marks: &'a str,
     /// The container's upper directory.
     pub upper: &'a Path,
     /// Whether equal signatures mean equal content on its file system.
@@ -254,18 +255,20 @@ impl Capture<'_> {
                 .to_owned();
         };
         let [shortest, longest] = [shortest, longest].map(|time| time.as_millis() + 1);
-        let beyond = if tally.too_long > 0 {
-            ", or longer"
+        let needed = if tally.too_long > 0 {
+            format!("{} ms or longer", longest.max(self.hold().as_millis()))
+        } else if shortest == longest {
+            format!("{longest} ms")
         } else {
-            ""
+            format!("{shortest} to {longest} ms")
         };
         let bound = match self.max_pause {
             Some(most) => format!("--max-pause {most:?} (or FREEZEFRAME_MAX_PAUSE): allow more"),
             None => format!("{HOLD_BOUND:?}: allow more with --max-pause"),
         };
         format!(
-            "the container would have to be frozen for about {shortest} to {longest} ms{beyond}, which is more than {bound}, \
-             try again when it is less busy or holds less, or use --pause=false"
+            "the container would have to be frozen for about {needed}, which is more than {bound}, try \
+             again when it is less busy or holds less, or use --pause=false"
         )
     }
 
@@ -287,8 +290,8 @@ impl Capture<'_> {
     ) -> Result<Option<Delta>> {
         clone.prepare_delta();
         let _prompt = Ordinary::at_least();
-        let container = name_in_marks(self.containerd, self.subject);
-        let frozen = match freezer.freeze(&container, self.hold(), || self.still_runs(pid)) {
+        let frozen = match freezer.freeze(self.name_in_marks, self.hold(), || self.still_runs(pid))
+        {
             Err(error) => return tally.failed(error).map(|()| None),
             Ok(Attempt::GivenUp(felt)) => {
                 tally.frozen += felt;

@@ -33,7 +33,7 @@ impl Room {
     /// # Errors
     /// Others have filled the disk meanwhile, or the container has grown.
     pub fn check(&self) -> Result<()> {
-        self.ensure_free(0, "a reserve", COPYING)
+        self.ensure_free(self.reserve, "a reserve", COPYING)
     }
 
     /// To be asked before the layer is written.
@@ -41,20 +41,22 @@ impl Room {
     /// # Errors
     /// As above.
     pub fn check_for_layer(&self) -> Result<()> {
-        self.ensure_free(self.size, "a layer and a reserve", COPYING)
+        let needed = self.size.saturating_add(self.reserve);
+        self.ensure_free(needed, "a layer and a reserve", COPYING)
     }
 
-    /// To be asked while the layer is written: names, links and holes take room in it as well.
+    /// To be asked while the layer is written: names, links and holes take room in it as well. `spare` bytes are only taken
+    /// until it is complete.
     ///
     /// # Errors
     /// As above.
-    pub fn check_beside_layer(&self) -> Result<()> {
-        self.ensure_free(0, "a reserve", "the layer was written")
+    pub fn check_beside_layer(&self, spare: u64) -> Result<()> {
+        let reserve = self.reserve.saturating_sub(spare);
+        self.ensure_free(reserve, "a reserve", "the layer was written")
     }
 
-    /// `what` is what is needed in all: `size` bytes and the reserve. It may have gone while what `meanwhile` says.
-    fn ensure_free(&self, size: u64, what: &str, meanwhile: &str) -> Result<()> {
-        let needed = size.saturating_add(self.reserve);
+    /// `what` is what needs so many bytes. They may have gone while what `meanwhile` says.
+    fn ensure_free(&self, needed: u64, what: &str, meanwhile: &str) -> Result<()> {
         let Some(Capacity { free, .. }) = Capacity::of(&stat(&self.upper)?) else {
             return Ok(());
         };

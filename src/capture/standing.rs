@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::Capture;
 use super::delta::Delta;
 use crate::containerd::{Task, TaskStatus};
-use crate::freeze::{Freezer, MayBeFrozen, name_in_marks};
+use crate::freeze::{Freezer, MayBeFrozen};
 use crate::system::signals;
 
 pub enum Standing {
@@ -65,8 +65,7 @@ impl Capture<'_> {
     /// Somebody may have paused the container while we held it, and we have thawed it. Not to be interrupted by a signal.
     pub fn keep_paused(&self, freezer: &Freezer, pid: u32) -> Result<()> {
         let containerd = self.containerd.for_cleaning_up();
-        let container = name_in_marks(self.containerd, self.subject);
-        freezer.freeze_for_others(&container, pid, || {
+        freezer.freeze_for_others(self.name_in_marks, pid, || {
             let task = containerd.task(&self.subject.id)?;
             Ok(task.status == TaskStatus::Paused)
         })

@@ -70,6 +70,14 @@ impl BlobWriter {
         Ok(())
     }
 
+    /// What the disk has set aside behind the end of its file, in bytes, as XFS does for one that grows.
+    pub fn spare(&self) -> io::Result<u64> {
+        match &self.way {
+            Way::Placed(file) => file.spare(),
+            Way::Open | Way::Sent => Ok(0),
+        }
+    }
+
     fn hand_on_chunk(&mut self) -> Result<()> {
         if matches!(self.way, Way::Open) {
             self.way = self.choose_way()?;

@@ -23,14 +23,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use containerd_client::services::v1::{
     Container, GetContainerRequest, ListContainersRequest, containers_client::ContainersClient,
-    version_client::VersionClient,
+    introspection_client::IntrospectionClient, version_client::VersionClient,
 };
 use nix::unistd::{AccessFlags, eaccess};
 use tokio::net::UnixStream;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
-pub use blob_writer::WrittenBlob;
+pub use blob_writer::{BlobWriter, WrittenBlob};
 pub use lease::Lease;
 pub use snapshots::OverlayMount;
 pub use tasks::{Task, TaskStatus};
@@ -132,6 +132,13 @@ impl Containerd {
             lease: Arc::default(),
             ..self.clone()
         }
+    }
+
+    /// What tells this daemon from others, whatever leads to it: made once, and kept in its root.
+    pub fn identity(&self) -> Result<String> {
+        let mut client = IntrospectionClient::new(self.channel.clone());
+        let answer = self.call(client.server(()));
+        Ok(answer.context("asking containerd who it is")?.uuid)
     }
 
     /// The container with exactly this ID.

@@ -96,9 +96,24 @@ fn without_colours(line: &str) -> String {
     std::iter::once(first).chain(others).collect()
 }
 
-/// What Go's `%q` has put in quotes, as JSON reads it where it can.
-fn unquoted(text: &str) -> String {
-    serde_json::from_str(text).unwrap_or_else(|_| text.trim_matches('"').to_owned())
+/// A message with a blank or the like in it is in quotes, as Go's `%q` makes them, which JSON reads but for rare escapes.
+fn of_a_log(line: &str) -> Option<String> {
+    let (_, message) = line.strip_prefix("time=")?.split_once(" msg=")?;
+    if !message.starts_with('"') {
+        return message.split(' ').next().map(str::to_owned);
+    }
+    let mut words = serde_json::Deserializer::from_str(message).into_iter();
+    words.next()?.ok()
+}
+
+fn of_a_terminal(line: &str) -> Option<String> {
+    let (level, rest) = line
+        .split_once('[')
+        .filter(|(level, _)| level.len() == LEVEL)?;
+    let (seconds, message) = rest.split_once(']')?;
+    let is_time = !seconds.is_empty() && seconds.bytes().all(|byte| byte.is_ascii_digit());
+    let is_level = level.bytes().all(|byte| byte.is_ascii_uppercase());
+    (is_time && is_level).then(|| message.trim().to_owned())
 }
 
 /// What came until the other end was closed; a terminal says that by an error.
@@ -115,15 +130,8 @@ impl Output {
         let said = String::from_utf8_lossy(&self.errors);
         let line = said.lines().rfind(|line| !line.trim().is_empty())?;
         let line = without_colours(line.trim());
-        let message = match (line.split_once(" msg="), line.split_once("[0")) {
-            (Some((_, message)), _) => unquoted(message),
-            (None, Some((level, rest))) if level.len() == LEVEL => {
-                let rest = rest.split_once(']').map_or(rest, |(_, message)| message);
-                rest.trim().to_owned()
-            }
-            _ => line,
-        };
-        Some(message)
+        let message = of_a_log(&line).or_else(|| of_a_terminal(&line));
+        Some(message.unwrap_or(line))
     }
 
     /// Prints it to our own standard output and error.
@@ -155,10 +163,12 @@ mod tests {
         let some = |text: &str| Some(text.to_owned());
         let plain = "time=\"2026-11-27T13:00:00Z\" level=fatal msg=\"no \\\"x\\\" here\"\n";
         assert_eq!(last_words(plain), some("no \"x\" here"));
+        let more = "time=\"now\" level=fatal msg=\"a msg=b\" error=\"c\"\n";
+        assert_eq!(last_words(more), some("a msg=b"));
         let short = "time=\"2026-11-27T13:00:00Z\" level=fatal msg=denied\n";
         assert_eq!(last_words(short), some("denied"));
-        let terminal = "warning\r\n\x1b[31mFATA\x1b[0m[0012] no luck [0]        \r\n\r\n";
-        assert_eq!(last_words(terminal), some("no luck [0]"));
+        let terminal = "warning\r\n\x1b[31mFATA\x1b[0m[1012] no msg=luck [0]        \r\n\r\n";
+        assert_eq!(last_words(terminal), some("no msg=luck [0]"));
         assert_eq!(
             last_words("a script's own [0] word\n"),
             some("a script's own [0] word")

@@ -11,9 +11,10 @@ use super::{ContainerTask, Freezer, Version, task};
 use crate::containerd::{Containerd, Task, TaskStatus};
 use crate::plan::Subject;
 
-/// What marks call a container, wherever a commit runs.
-pub fn name_in_marks(containerd: &Containerd, subject: &Subject) -> String {
-    format!("{} {}", containerd.namespace(), subject.id)
+/// What marks call a container, wherever a commit runs: another daemon may have one of the same name.
+pub fn name_in_marks(containerd: &Containerd, subject: &Subject) -> Result<String> {
+    let (daemon, namespace) = (containerd.identity()?, containerd.namespace());
+    Ok(format!("{daemon} {namespace} {}", subject.id))
 }
 
 /// Thaws the container if a dead commit left it frozen, and removes marks of containers that are gone.
@@ -31,8 +32,11 @@ pub fn clean_up_after_the_dead(containerd: &Containerd, subject: &Subject) -> Re
 
 /// Thaws the container if a dead commit left it frozen.
 pub fn thaw_abandoned(containerd: &Containerd, subject: &Subject) -> Result<()> {
-    let container = name_in_marks(containerd, subject);
     let mut marks = AbandonedMark::all();
+    if marks.is_empty() {
+        return Ok(());
+    }
+    let container = name_in_marks(containerd, subject)?;
     marks.retain(|mark| mark.container() == container);
     if marks.is_empty() {
         return Ok(());
@@ -77,7 +81,8 @@ fn names_what_is_gone(mark: &AbandonedMark, containerd: &Containerd) -> Result<b
 
 impl Freezer {
     /// Thaws what a commit left frozen that is dead, and whose watchdog is dead or stopped. Where containerd knows of a
-    /// pause of the same cgroup, which we did not make through it, somebody wants that.
+    /// pause of the same cgroup, which we did not make through it, somebody wants that. One that we made through it cannot be
+    /// told from a later one.
     fn thaw_abandoned(&self, mark: AbandonedMark, task: &Task) -> Result<()> {
         let is_ours = match self {
             Self::Task(_) => true,

@@ -15,8 +15,12 @@ const INSIDE: &str = "this process runs inside the container to be committed and
 /// # Errors
 /// We are inside.
 pub fn ensure_outside(containerd: &Containerd, subject: &Subject) -> Result<()> {
+    let pid = subject.task.pid;
+    if subject.is_seen_as(pid) {
+        return Freezer::of_container(containerd, subject, pid)?.ensure_outside();
+    }
     ensure!(!is_our_root(containerd, subject)?, INSIDE);
-    Freezer::of_container(containerd, subject, subject.task.pid)?.ensure_outside()
+    Ok(())
 }
 
 impl Freezer {
@@ -28,7 +32,7 @@ impl Freezer {
     }
 }
 
-/// In a pod with process numbers of its own, ours say nothing.
+/// In a pod with process numbers of its own, those say nothing.
 fn is_our_root(containerd: &Containerd, subject: &Subject) -> Result<bool> {
     let (snapshotter, key) = (&subject.snapshotter, &subject.snapshot_key);
     let ours = mounts_of(std::process::id()).context("reading our mounts")?;

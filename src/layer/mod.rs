@@ -6,6 +6,7 @@
 pub mod archive;
 pub mod deflate;
 mod entry;
+mod guarded;
 mod gzip;
 mod in_order;
 mod pieces;
@@ -22,8 +23,8 @@ use crate::arguments::Compression;
 use crate::capture::scan::Scan;
 use crate::capture::{Captured, size};
 use crate::containerd::{Containerd, labels};
-use crate::system::check::{Check, unless_stopped};
 use crate::system::sync::DiskSync;
+use guarded::Guarded;
 use pipeline::Written;
 use write_back::WriteBack;
 
@@ -44,8 +45,8 @@ pub fn write(
     compression: Compression,
 ) -> Result<(Layer, DiskSync)> {
     let Captured { tree, room, .. } = captured;
-    let check: &Check = &|| unless_stopped().and_then(|()| room.check_beside_layer());
-    let written = pipeline::run(containerd.blob_writer(), compression, check, |sink| {
+    let blob = Guarded::new(containerd.blob_writer(), room);
+    let written = pipeline::run(blob, compression, |sink| {
         let scan = Scan::of(tree)?;
         size::check(tree, &scan)?;
         let mut write_back = WriteBack::of(tree, &scan)?;
@@ -55,7 +56,7 @@ pub fn write(
     let ((entries, write_back), Written { digest, output }) =
         written.context("writing the layer")?;
     let labels = HashMap::from([(labels::UNCOMPRESSED.to_owned(), digest.clone())]);
-    let blob = output.complete(labels)?;
+    let blob = output.into_inner().complete(labels)?;
     let layer = Layer {
         digest: blob.digest,
         size: blob.size,

@@ -17,7 +17,7 @@ use super::pieces::{AHEAD, PIECE};
 use super::{gzip, zstd};
 use crate::arguments::Compression;
 use crate::digest::Sha256Digest;
-use crate::system::check::Check;
+use crate::system::signals;
 use crate::system::workers::{self, join, spawn};
 
 /// An archive that has been compressed into `output`.
@@ -27,11 +27,10 @@ pub struct Written<O> {
     pub output: O,
 }
 
-/// Lets `fill` write the archive, and compresses it into `output` meanwhile; `check` is asked before each piece.
+/// Lets `fill` write the archive, and compresses it into `output` meanwhile.
 pub fn run<T, O: Write + Send>(
     output: O,
     compression: Compression,
-    check: &Check,
     fill: impl FnOnce(&mut dyn Sink) -> Result<T>,
 ) -> Result<(T, Written<O>)> {
     thread::scope(|scope| {
@@ -42,7 +41,7 @@ pub fn run<T, O: Write + Send>(
             Compression::Gzip => gzip::compress(hashed, output, workers::most()),
             Compression::Zstd => zstd::compress(hashed, output, workers::most()),
         })?;
-        let filled = fill_pieces(to_hash, check, fill);
+        let filled = fill_pieces(to_hash, fill);
         let digest = join(hashing);
         let output = join(compressing)?;
         Ok((filled?, Written { digest, output }))
@@ -52,13 +51,11 @@ pub fn run<T, O: Write + Send>(
 /// The last piece is sent, and the channel closed, when this returns.
 fn fill_pieces<T>(
     next: SyncSender<Vec<u8>>,
-    check: &Check,
     fill: impl FnOnce(&mut dyn Sink) -> Result<T>,
 ) -> Result<T> {
     let mut pieces = Pieces {
         filling: Vec::with_capacity(PIECE),
         next,
-        check,
     };
     let value = fill(&mut pieces)?;
     pieces.send()?;
@@ -77,13 +74,12 @@ fn hash(pieces: Receiver<Vec<u8>>, next: &SyncSender<Vec<u8>>) -> String {
 }
 
 /// Cuts what is written into pieces.
-struct Pieces<'a> {
+struct Pieces {
     filling: Vec<u8>,
     next: SyncSender<Vec<u8>>,
-    check: &'a Check<'a>,
 }
 
-impl Pieces<'_> {
+impl Pieces {
     /// How much of the piece is left, after sending it if that is nothing.
     fn room(&mut self) -> io::Result<usize> {
         if self.filling.len() == PIECE {
@@ -93,14 +89,14 @@ impl Pieces<'_> {
     }
 
     fn send(&mut self) -> io::Result<()> {
-        (self.check)().map_err(io::Error::other)?;
+        signals::check().map_err(io::Error::other)?;
         let piece = mem::replace(&mut self.filling, Vec::with_capacity(PIECE));
         let sent = self.next.send(piece);
         sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 }
 
-impl Write for Pieces<'_> {
+impl Write for Pieces {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = bytes.len().min(self.room()?);
         self.filling.extend_from_slice(&bytes[..count]);
@@ -112,7 +108,7 @@ impl Write for Pieces<'_> {
     }
 }
 
-impl Sink for Pieces<'_> {
+impl Sink for Pieces {
     fn take_from(&mut self, file: &File, most: u64) -> io::Result<u64> {
         let most = most.min(self.room()? as u64);
         let taken = file.take(most).read_to_end(&mut self.filling)?;
@@ -123,7 +119,6 @@ impl Sink for Pieces<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::system::check::unless_stopped;
     use anyhow::bail;
     use flate2::bufread::GzDecoder;
     use harness::TempDir;
@@ -141,9 +136,7 @@ mod tests {
 
     fn compressed(bytes: &[u8], compression: Compression) -> Written<Vec<u8>> {
         let fill = |sink: &mut dyn Sink| Ok(sink.write_all(bytes)?);
-        run(Vec::new(), compression, &unless_stopped, fill)
-            .unwrap()
-            .1
+        run(Vec::new(), compression, fill).unwrap().1
     }
 
     fn text(length: usize) -> Vec<u8> {
@@ -230,9 +223,9 @@ mod tests {
         };
         for compression in [Compression::Gzip, Compression::Zstd] {
             let whole = compressed(&bytes, compression).output;
-            let ((), other) = run(Vec::new(), compression, &unless_stopped, by_sevens).unwrap();
+            let ((), other) = run(Vec::new(), compression, by_sevens).unwrap();
             assert!(other.output == whole);
-            let ((), other) = run(Vec::new(), compression, &unless_stopped, from_file).unwrap();
+            let ((), other) = run(Vec::new(), compression, from_file).unwrap();
             assert!(other.output == whole);
         }
     }
@@ -244,9 +237,7 @@ mod tests {
                 sink.write_all(&text(3 * PIECE))?;
                 bail!("no more of it")
             };
-            let error = run(Vec::new(), compression, &unless_stopped, fill)
-                .err()
-                .unwrap();
+            let error = run(Vec::new(), compression, fill).err().unwrap();
             assert_eq!(error.to_string(), "no more of it");
         }
     }
@@ -272,9 +263,7 @@ mod tests {
         for compression in [Compression::Gzip, Compression::Zstd] {
             for room in [0, 100, PIECE, 12 * PIECE] {
                 let fill = |sink: &mut dyn Sink| Ok(sink.write_all(&bytes)?);
-                let error = run(Full(room), compression, &unless_stopped, fill)
-                    .err()
-                    .unwrap();
+                let error = run(Full(room), compression, fill).err().unwrap();
                 assert_eq!(error.to_string(), "full");
             }
         }

@@ -3,8 +3,8 @@
 //! The snapshot decides, not the name: a manifest whose configuration has the snapshot's parent as its chain ID. It is
 //! looked for where the image record leads, and where the container was committed to it, below that: its configuration is
 //! that of the commit then, as stock's is. Where the record is gone or was moved, it is looked for where containerd's labels
-//! lead and below whatever was put on top of it, and last in all of the content store, in the same order. Of several, it is the
-//! one that is most like what the container was started with.
+//! lead and below whatever was put on top of it, and last in all of the content store, commits of the container included. Of
+//! several, it is the one that is most like what the container was started with.
 
 mod likeness;
 pub mod platform;
@@ -85,7 +85,8 @@ impl BaseImage {
             found.extend(others);
         }
         if found.is_empty() {
-            found = first_of(apart(search.images(search.conceivable()?)?));
+            let [whole, committed, _] = apart(search.images(search.conceivable()?)?);
+            found = first_of([whole, committed]);
             for base in &mut found {
                 base.way = Way::Alike;
             }
@@ -140,10 +141,15 @@ impl BaseImage {
             manifest_digest,
             ..
         } = self;
+        let layers = if self.is_cut {
+            "the same layers below others"
+        } else {
+            "the same layers"
+        };
         (self.way == Way::Alike).then(|| {
             format!(
                 "the image that the container was made from is not to be found under its name, {name}: what \
-                 {manifest_digest} says was taken, which has the same layers"
+                 {manifest_digest} says was taken, which has {layers}"
             )
         })
     }

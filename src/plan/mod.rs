@@ -3,6 +3,7 @@
 //! (`OutOfReach`, `capture::overlay_attributes::MergedOnly`).
 
 pub mod base;
+mod cgroup_name;
 pub mod document;
 mod out_of_reach;
 mod overlay;
@@ -15,6 +16,7 @@ use anyhow::{Error, Result, bail};
 use serde_json::Value;
 
 pub use base::BaseImage;
+pub use cgroup_name::own_part;
 pub use out_of_reach::{OutOfReach, is_of_view};
 pub use resolve::{InspectFailed, NoSuchContainer};
 pub use subject::Subject;

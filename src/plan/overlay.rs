@@ -22,6 +22,8 @@ const ID_MAPPING_LABELS: [&str; 2] = [
     "containerd.io/snapshot/gidmapping",
 ];
 
+const NO_OVERLAY: &str = "the container's root is not an overlay";
+
 /// The upper directory and the chain ID below it, or what stands in the way of reading it.
 pub fn upper_directory(
     containerd: &Containerd,
@@ -65,36 +67,23 @@ fn obstacle(
         return Ok(None);
     }
     let pid = subject.task.pid;
-    let obstacle = match mounts_of(pid) {
-        Ok(mounts) => running_obstacle(mounts, upper),
-        Err(_) if containerd.has_ended(&subject.id, pid)? => None,
-        // Invalid is the question where the first process has ended but for other threads.
-        Err(error) if is_of_view(&error) || error.kind() == ErrorKind::InvalidInput => Some(
+    match mounts_of(pid) {
+        Ok(mounts) if !mounts.is_empty() => Ok(running_obstacle(mounts, upper)),
+        Err(_) if containerd.has_ended(&subject.id, pid)? => Ok(None),
+        // Another root hides all mounts; invalid is the question where the first process has ended but for other threads.
+        _ if subject.is_seen_as(pid) && is_mounted_here(upper)? => Ok(None),
+        Ok(_) => Ok(Some(NO_OVERLAY.to_owned())),
+        Err(error) if is_of_view(&error) || error.kind() == ErrorKind::InvalidInput => Ok(Some(
             format!("the mounts of process {pid}: {error} (in a pod, hostPID is needed)"),
-        ),
-        Err(error) => {
-            return Err(error).with_context(|| format!("reading the mounts of process {pid}"));
-        }
-    };
-    Ok(match obstacle {
-        Some(_) if is_mounted_here(upper)? && is_of_container(pid, subject) => None,
-        obstacle => obstacle,
-    })
+        )),
+        Err(error) => Err(error).with_context(|| format!("reading the mounts of process {pid}")),
+    }
 }
 
-/// Whether we see it mounted by the shim. What its first process sees, that one can change: it may have another root by now.
+/// Whether we see it mounted, as the shim does that where containerd's state is.
 fn is_mounted_here(upper: &Path) -> Result<bool> {
     let ours = mounts_of(std::process::id()).context("reading our mounts")?;
     Ok(ours.iter().any(|mount| shows(mount, upper)))
-}
-
-/// Whether that is the number of the container's first process here as well, as its cgroup tells.
-fn is_of_container(pid: u32, subject: &Subject) -> bool {
-    let membership = fs::read(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-    let membership = String::from_utf8_lossy(&membership);
-    let scope = format!("-{}.scope", subject.id);
-    let mut names = membership.split(['/', '\n']);
-    names.any(|name| name == subject.id || name.ends_with(&scope))
 }
 
 fn directory_obstacle(overlay: &OverlayMount) -> Result<Option<String>> {
@@ -132,7 +121,7 @@ fn is_ext4s(mounts: &[MountEntry], device: (u32, u32)) -> bool {
 /// The process must see, as its root, the overlay whose upper directory we would read.
 fn running_obstacle(mounts: Vec<MountEntry>, upper: &Path) -> Option<String> {
     let Some(root) = root_of(mounts).filter(|root| root.kind == "overlay") else {
-        return Some("the container's root is not an overlay".to_owned());
+        return Some(NO_OVERLAY.to_owned());
     };
     if !shows(&root, upper) {
         return Some(

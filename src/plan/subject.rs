@@ -1,11 +1,14 @@
 //! The subject of a commit: the container, as containerd and the specification it was made with know it.
 
 use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use containerd_client::services::v1::Container;
 use serde_json::Value;
 
+use super::cgroup_name::own_part;
 use super::document::words;
 use super::resolve::{self, NoSuchContainer};
 use crate::arguments::CommitArguments;
@@ -96,6 +99,19 @@ impl Subject {
             .pointer("/linux/cgroupsPath")?
             .as_str()
             .filter(|path| !path.is_empty())
+    }
+
+    /// Whether a process of the container has this number here, as its cgroup (cgroups(7)) tells: in a pod it may be another's.
+    pub fn is_seen_as(&self, pid: u32) -> bool {
+        let membership = fs::read(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+        let membership = String::from_utf8_lossy(&membership);
+        let mut paths = membership
+            .lines()
+            .filter_map(|line| line.splitn(3, ':').nth(2));
+        paths.any(|path| {
+            let own = own_part(Path::new(path), &self.id, self.cgroups_path());
+            own.is_some_and(|own| own.parent().is_some())
+        })
     }
 
     /// The command line of its first process, joined by blanks.

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
@@ -41,6 +42,12 @@ impl UnnamedFile {
     /// The path of the directory.
     pub fn directory(&self) -> &Path {
         &self.path
+    }
+
+    /// How many bytes it takes on disk beyond its size.
+    pub fn spare(&self) -> io::Result<u64> {
+        let metadata = self.file.metadata()?;
+        Ok((metadata.blocks() * 512).saturating_sub(metadata.len()))
     }
 
     /// Waits until its content is on disk.

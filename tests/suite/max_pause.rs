@@ -1,7 +1,10 @@
 //! `--max-pause`: a container is not frozen for longer than somebody allows, or the commit fails and says what it needs.
 
 use crate::FREEZEFRAME;
-use harness::{Commit, Daemon, Leftovers, Result};
+use crate::scripted::Scripted;
+use harness::{Commit, Daemon, Leftovers, Result, wait_until};
+use std::fs;
+use std::time::Duration;
 
 const REFERENCE: &str = "docker.io/library/bounded:latest";
 const VARIABLE: &str = "FREEZEFRAME_MAX_PAUSE";
@@ -100,5 +103,31 @@ fn a_commit_that_has_to_be_delegated_is_refused() -> Result {
     container.kill()?;
     let commit = freezeframe.commit(&container, REFERENCE, &["--max-pause=1m"])?;
     assert_eq!(commit.succeeded()?.report["strategy"], "delegate");
+    Ok(())
+}
+
+/// Between two tries it may begin to run.
+#[test]
+fn a_delegated_commit_does_not_pause_a_container_that_has_started_meanwhile() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    container.kill()?;
+    container.delete_task()?;
+    let started = daemon.run_folder().join("started");
+    let script = format!(
+        "echo x >>$folder/tries; while [ ! -e {} ]; do sleep 0.05; done; echo 'archive/tar: write too long' >&2; exit 1",
+        started.display()
+    );
+    let real = Scripted::new(&daemon, &script)?;
+    let freezeframe = real.before_us(&daemon)?;
+    let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+    let committing = freezeframe.start_commit(&container, REFERENCE, &["--max-pause=1m"])?;
+    wait_until("the first try", Duration::from_secs(15), || {
+        Ok((!real.lines("tries").is_empty()).then_some(()))
+    })?;
+    container.start()?;
+    fs::write(&started, "")?;
+    expect_refusal(&committing.finish()?, &["--max-pause", "delegated"]);
+    assert_eq!(real.lines("tries").len(), 1);
     Ok(())
 }

@@ -53,6 +53,9 @@ fn a_base_that_is_gone_is_named_and_nothing_is_done() -> Result {
     let daemon = Daemon::start()?;
     mine("mine").import(&daemon, MINE)?;
     let container = changed(&daemon)?;
+    // Its configuration is that of another program.
+    let child = mine("mine").layer(vec![Entry::file("srv/child", "child")]);
+    child.label("child").import(&daemon, OTHER)?;
     for newer in [None, Some(mine("a newer version"))] {
         daemon.ctr().run(&["images", "rm", "--sync", MINE])?;
         newer.map_or(Ok(()), |image: Image| image.import(&daemon, MINE))?;
