@@ -13,7 +13,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::arguments::CommitArguments;
 use crate::capture::overlay_attributes::MergedOnly;
 use crate::containerd::{Containerd, TaskStatus, Unreachable};
-use crate::delegate::{self, Delegation, Try};
+use crate::delegate::{self, Delegation, PauseRefused, Try};
 use crate::direct::DirectCommit;
 use crate::freeze::{self, MayBeFrozen};
 use crate::log;
@@ -235,11 +235,12 @@ impl Commit<'_> {
         self.note_delegation(reason);
         let refusal = self.refuse_delegation(reason, true);
         let delegation = scene.delegation(real, self.arguments, refusal)?;
-        let first = self.stages.time("delegate", || delegation.attempt())?;
-        if !first.lost_the_race() || signals::check().is_err() {
-            return self.delegated(&first);
+        match self.stages.time("delegate", || delegation.attempt()) {
+            // It has begun to run.
+            Err(error) if error.is::<PauseRefused>() => {}
+            Ok(first) if first.lost_the_race() && signals::check().is_ok() => first.note(),
+            ended => return self.delegated(&ended?),
         }
-        first.note();
         signals::block_stops()?;
         scene.subject.look_again(&scene.containerd)?;
         self.carry_out(scene, Some(real), Strategy::Auto)

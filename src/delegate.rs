@@ -38,6 +38,11 @@ const VANISHED: [&str; 2] = ["failed to export layer", "no such file or director
 /// What nerdctl warns of, whether or not its commit succeeds (its pkg/imgutil/commit).
 const NOT_RESUMED: &str = "failed to unpause container";
 
+/// The container runs, and may not be paused for as long as the real nerdctl takes.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct PauseRefused(String);
+
 /// A commit by the real nerdctl.
 pub struct Delegation<'a> {
     pub containerd: &'a Containerd,
@@ -93,7 +98,7 @@ impl Delegation<'_> {
             return Ok(None);
         }
         if let Some(refusal) = &self.refusal {
-            bail!("{refusal}");
+            bail!(PauseRefused(refusal.clone()));
         }
         ensure_outside(self.containerd, self.subject)?;
         let pause = Pause {

@@ -37,6 +37,7 @@ pub use tasks::{Task, TaskStatus};
 
 use runtime::Runtime;
 
+use crate::log;
 use crate::settings::{DEFAULT_ADDRESS, DEFAULT_NAMESPACE};
 use crate::system::signals;
 use crate::system::text::{lowercase_reason, quoted};
@@ -134,11 +135,20 @@ impl Containerd {
         }
     }
 
-    /// What tells this daemon from others, whatever leads to it: made once, and kept in its root.
+    /// What tells this daemon from others, whatever leads to it: made once, and kept in its root. Empty where it cannot say.
     pub fn identity(&self) -> Result<String> {
         let mut client = IntrospectionClient::new(self.channel.clone());
-        let answer = self.call(client.server(()));
-        Ok(answer.context("asking containerd who it is")?.uuid)
+        match self.call(client.server(())) {
+            Ok(answer) => Ok(answer.uuid),
+            Err(CallError::Daemon(status)) => {
+                log::debug(&format!(
+                    "containerd does not say who it is: {}",
+                    said_by(&status)
+                ));
+                Ok(String::new())
+            }
+            Err(stopped) => Err(stopped.into()),
+        }
     }
 
     /// The container with exactly this ID.

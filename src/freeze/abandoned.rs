@@ -81,8 +81,8 @@ fn names_what_is_gone(mark: &AbandonedMark, containerd: &Containerd) -> Result<b
 
 impl Freezer {
     /// Thaws what a commit left frozen that is dead, and whose watchdog is dead or stopped. Where containerd knows of a
-    /// pause of the same cgroup, which we did not make through it, somebody wants that. One that we made through it cannot be
-    /// told from a later one.
+    /// pause of the same cgroup, which we did not make through it, somebody wants that. A pause that we made through
+    /// containerd cannot be told from somebody's later one.
     fn thaw_abandoned(&self, mark: AbandonedMark, task: &Task) -> Result<()> {
         let is_ours = match self {
             Self::Task(_) => true,

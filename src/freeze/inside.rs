@@ -16,11 +16,13 @@ const INSIDE: &str = "this process runs inside the container to be committed and
 /// We are inside.
 pub fn ensure_outside(containerd: &Containerd, subject: &Subject) -> Result<()> {
     let pid = subject.task.pid;
-    if subject.is_seen_as(pid) {
-        return Freezer::of_container(containerd, subject, pid)?.ensure_outside();
-    }
-    ensure!(!is_our_root(containerd, subject)?, INSIDE);
-    Ok(())
+    let freezer = Freezer::of_container(containerd, subject, pid)?;
+    let is_known_by_numbers = subject.is_seen_as(pid) && matches!(freezer, Freezer::Cgroup(_));
+    ensure!(
+        is_known_by_numbers || !is_our_root(containerd, subject)?,
+        INSIDE
+    );
+    freezer.ensure_outside()
 }
 
 impl Freezer {
@@ -32,7 +34,7 @@ impl Freezer {
     }
 }
 
-/// In a pod with process numbers of its own, those say nothing.
+/// Where we have process numbers of our own, they say nothing of the container's; our root does.
 fn is_our_root(containerd: &Containerd, subject: &Subject) -> Result<bool> {
     let (snapshotter, key) = (&subject.snapshotter, &subject.snapshot_key);
     let ours = mounts_of(std::process::id()).context("reading our mounts")?;

@@ -3,8 +3,8 @@
 //! The snapshot decides, not the name: a manifest whose configuration has the snapshot's parent as its chain ID. It is
 //! looked for where the image record leads, and where the container was committed to it, below that: its configuration is
 //! that of the commit then, as stock's is. Where the record is gone or was moved, it is looked for where containerd's labels
-//! lead and below whatever was put on top of it, and last in all of the content store, commits of the container included. Of
-//! several, it is the one that is most like what the container was started with.
+//! lead, and last in all of the content store, commits of the container included. Of several, it is the one that is most like
+//! what the container was started with.
 
 mod likeness;
 pub mod platform;
@@ -50,17 +50,16 @@ enum Way {
     Alike,
 }
 
-/// The images of all of the layers; the lower parts of commits of the container; those of other images.
-fn apart(images: Vec<BaseImage>) -> [Vec<BaseImage>; 3] {
-    let (below, whole): (Vec<_>, Vec<_>) = images.into_iter().partition(|base| base.is_cut);
-    let (committed, others) = below
-        .into_iter()
-        .partition(|base| base.way == Way::BelowCommit);
-    [whole, committed, others]
+/// The images of all of the layers, and the lower parts of commits of the container. What else was put on top of the base is
+/// of no use: its configuration is another program's.
+fn apart(images: Vec<BaseImage>) -> [Vec<BaseImage>; 2] {
+    let (mut below, whole): (Vec<_>, Vec<_>) = images.into_iter().partition(|base| base.is_cut);
+    below.retain(|base| base.way == Way::BelowCommit);
+    [whole, below]
 }
 
 /// The first that are any.
-fn first_of<const N: usize>(groups: [Vec<BaseImage>; N]) -> Vec<BaseImage> {
+fn first_of(groups: [Vec<BaseImage>; 2]) -> Vec<BaseImage> {
     let mut groups = groups.into_iter();
     groups.find(|group| !group.is_empty()).unwrap_or_default()
 }
@@ -74,19 +73,16 @@ impl BaseImage {
             parent,
             command_line: &subject.command_line(),
         };
-        let [mut named, committed, others] =
-            apart(search.images(search.recorded(&subject.image)?)?);
+        let [mut named, committed] = apart(search.images(search.recorded(&subject.image)?)?);
         for base in &mut named {
             base.way = Way::Named;
         }
         let mut found = first_of([named, committed]);
         if found.is_empty() {
-            [found, _, _] = apart(search.images(search.labelled(&subject.snapshotter)?)?);
-            found.extend(others);
+            [found, _] = apart(search.images(search.labelled(&subject.snapshotter)?)?);
         }
         if found.is_empty() {
-            let [whole, committed, _] = apart(search.images(search.conceivable()?)?);
-            found = first_of([whole, committed]);
+            found = first_of(apart(search.images(search.conceivable()?)?));
             for base in &mut found {
                 base.way = Way::Alike;
             }
@@ -142,7 +138,7 @@ impl BaseImage {
             ..
         } = self;
         let layers = if self.is_cut {
-            "the same layers below others"
+            "the same layers below a commit of the container"
         } else {
             "the same layers"
         };

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-/// The container's own part of its first process's path, which runc's `cgroupsPath` or its ID tells. By `cgroupsPath` from the top, as whoever makes cgroups inside
-/// may give them the same name; else by the ID from the process up, as the name of a namespace may be that of a container.
+/// The container's own part of its first process's path, which runc's `cgroupsPath` or its ID tells. By `cgroupsPath` from
+/// the top, as whoever makes cgroups inside may give them the same name; else by the ID from the process up, as the name of a
+/// namespace may be that of a container.
 pub fn own_part<'a>(path: &'a Path, id: &str, cgroups_path: Option<&str>) -> Option<&'a Path> {
     let ancestors: Vec<&Path> = path.ancestors().collect();
     let expected = cgroups_path.filter(|path| !path.trim_matches('/').is_empty());

@@ -55,8 +55,9 @@ fn a_base_that_is_gone_is_named_and_nothing_is_done() -> Result {
     let container = changed(&daemon)?;
     // Its configuration is that of another program.
     let child = mine("mine").layer(vec![Entry::file("srv/child", "child")]);
-    child.label("child").import(&daemon, OTHER)?;
-    for newer in [None, Some(mine("a newer version"))] {
+    let child = child.label("child");
+    child.clone().import(&daemon, OTHER)?;
+    for newer in [None, Some(mine("a newer version")), Some(child)] {
         daemon.ctr().run(&["images", "rm", "--sync", MINE])?;
         newer.map_or(Ok(()), |image: Image| image.import(&daemon, MINE))?;
         daemon.ctr().collect_garbage()?;

@@ -54,3 +54,30 @@ fn a_commit_from_within_is_refused_in_a_unified_hierarchy() -> Result {
     };
     is_refused_inside(&daemon)
 }
+
+/// A cgroup namespace hides whose cgroup it is.
+#[test]
+fn a_commit_from_within_is_refused_whoever_pauses_and_whatever_it_sees() -> Result {
+    const MOVE_ALL: &str = "for cgroup in $1; do echo $$ >$cgroup/cgroup.procs; done; shift; \
+                            exec unshare --cgroup \"$@\"";
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    let membership = fs::read_to_string(format!("/proc/{}/cgroup", container.pid()?))?;
+    let cgroups = membership.lines().filter_map(|line| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        let hierarchy = controllers.trim_start_matches("name=");
+        let cgroup = format!("/sys/fs/cgroup/{hierarchy}{path}");
+        Path::new(&cgroup).exists().then_some(cgroup)
+    });
+    let cgroups = cgroups.collect::<Vec<_>>().join(" ");
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    for flags in [&[][..], &["--estargz"]] {
+        let mut command = freezeframe.command_behind(&["sh", "-ec", MOVE_ALL, "sh", &cgroups]);
+        command.arg("commit").args(flags);
+        let refused = outcome(command.args([&container.name, IMAGE]))?.failed()?;
+        let said = refused.error_text();
+        assert!(said.contains("runs inside the container"), "{said}");
+        assert_eq!(container.status()?.as_deref(), Some("running"));
+    }
+    Ok(())
+}
