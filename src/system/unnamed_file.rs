@@ -110,7 +110,7 @@ mod tests {
     use std::io::Read;
     use std::os::unix::fs::PermissionsExt;
 
-    use harness::TempDir;
+    use harness::{Disk, FileSystem, TempDir};
 
     use super::*;
 
@@ -167,6 +167,19 @@ mod tests {
         fs::write(&path, "other").unwrap();
         file.unname("it").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"other");
+    }
+
+    #[test]
+    fn what_xfs_sets_aside_is_spare() {
+        let disk = Disk::new(FileSystem::Xfs).unwrap();
+        let mut file = UnnamedFile::create(disk.path(), READ_ONLY).unwrap();
+        assert_eq!(file.spare().unwrap(), 0);
+        for _ in 0..5 {
+            file.write_all(&vec![7; 1 << 20]).unwrap();
+        }
+        assert!(file.spare().unwrap() > 0);
+        file.sync().unwrap();
+        assert!(file.spare().unwrap() > 0);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use harness::{
     BASE, Container, Daemon, Leftovers, Result, Signal, View, check_law, outcome, wait_until,
     watchdog_of,
 };
+use rustix::process::{Pid, kill_process};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -34,6 +35,13 @@ fn commit_after(container: &Container, script: &str) -> Result<Command> {
     daemon.lead(&mut command);
     command.env("FREEZEFRAME_NERDCTL", daemon.nerdctl()?.program);
     Ok(command)
+}
+
+fn wait_for_the_pause(container: &Container) -> Result {
+    let freezer = container.freezer()?;
+    wait_until("the pause", Duration::from_secs(15), || {
+        Ok(freezer.is_frozen().then_some(()))
+    })
 }
 
 /// What containerd publishes, from now on.
@@ -75,12 +83,9 @@ fn a_commit_that_is_killed_under_the_daemons_pause_leaves_the_container_running(
     let before = Leftovers::now(&container)?;
     let heartbeat = container.heartbeat()?;
     let mut child = commit_of(&container)?.process_group(0).spawn()?;
-    let freezer = container.freezer()?;
-    wait_until("the pause", Duration::from_secs(15), || {
-        Ok(freezer.is_frozen().then_some(()))
-    })?;
-    let pid = rustix::process::Pid::from_child(&child);
-    rustix::process::kill_process(pid, Signal::KILL)?;
+    wait_for_the_pause(&container)?;
+    let pid = Pid::from_child(&child);
+    kill_process(pid, Signal::KILL)?;
     child.wait()?;
     let beats = heartbeat.beats()?;
     wait_until("the container running on", Duration::from_secs(2), || {
@@ -98,15 +103,12 @@ fn the_next_commit_resumes_what_a_dead_one_paused_wherever_it_runs_itself() -> R
     let container = Container::run(&daemon, BASE, &["probe", "big", "/big", "300"])?;
     container.wait_for("/big")?;
     let mut child = commit_of(&container)?.process_group(0).spawn()?;
-    let freezer = container.freezer()?;
-    wait_until("the pause", Duration::from_secs(15), || {
-        Ok(freezer.is_frozen().then_some(()))
-    })?;
-    let pid = rustix::process::Pid::from_child(&child);
-    rustix::process::kill_process(pid, Signal::STOP)?;
+    wait_for_the_pause(&container)?;
+    let pid = Pid::from_child(&child);
+    kill_process(pid, Signal::STOP)?;
     let watchdog = watchdog_of(&child).expect("a watchdog");
-    rustix::process::kill_process(watchdog, Signal::KILL)?;
-    rustix::process::kill_process(pid, Signal::KILL)?;
+    kill_process(watchdog, Signal::KILL)?;
+    kill_process(pid, Signal::KILL)?;
     child.wait()?;
     assert_eq!(container.status()?.as_deref(), Some("paused"));
     let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
@@ -124,14 +126,11 @@ fn a_container_that_somebody_resumes_under_the_daemons_pause_is_taken_again() ->
     let events = events(&daemon)?;
     let mut command = commit_of(&container)?;
     let mut child = command.process_group(0).stdout(Stdio::null()).spawn()?;
-    let freezer = container.freezer()?;
-    wait_until("the pause", Duration::from_secs(15), || {
-        Ok(freezer.is_frozen().then_some(()))
-    })?;
-    let pid = rustix::process::Pid::from_child(&child);
-    rustix::process::kill_process(pid, Signal::STOP)?;
+    wait_for_the_pause(&container)?;
+    let pid = Pid::from_child(&child);
+    kill_process(pid, Signal::STOP)?;
     let resumed = container.unpause();
-    rustix::process::kill_process(pid, Signal::CONT)?;
+    kill_process(pid, Signal::CONT)?;
     let status = child.wait()?;
     resumed?;
     assert!(status.success(), "{status}");
