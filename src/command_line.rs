@@ -31,8 +31,9 @@ pub fn command() -> Command {
 pub fn commit() -> Command {
     let flags = FLAGS
         .iter()
-        .filter(|flag| flag.place != Place::Root && flag.long != "help")
-        .filter(|flag| flag.help != FOR_THE_REAL_ONE)
+        .filter(|flag| {
+            flag.place != Place::Root && flag.long != "help" && flag.help != FOR_THE_REAL_ONE
+        })
         .map(|flag| {
             let arg = Arg::new(flag.long).long(flag.long).help(flag.help);
             let arg = match flag.takes {

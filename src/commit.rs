@@ -111,26 +111,9 @@ impl Scene {
     fn runs(&self) -> bool {
         self.subject.task.status == TaskStatus::Running
     }
-
-    fn delegation<'a>(
-        &'a self,
-        real: &'a RealNerdctl,
-        arguments: &'a CommitArguments,
-        refusal: Option<String>,
-    ) -> Result<Delegation<'a>> {
-        signals::allow_stops()?;
-        Ok(Delegation {
-            containerd: &self.containerd,
-            real,
-            subject: &self.subject,
-            words: &arguments.words,
-            pauses: arguments.pause,
-            refusal,
-        })
-    }
 }
 
-impl Commit<'_> {
+impl<'a> Commit<'a> {
     /// Plans the commit and carries the plan out; returns the exit code of whoever did it.
     fn perform(&mut self) -> Result<i32> {
         if let Some(path) = report_path(self.arguments.report.as_deref()) {
@@ -219,11 +202,30 @@ impl Commit<'_> {
             bail!(refusal);
         }
         let real = needed(real, reason)?;
-        // It may run by then.
-        let refusal = self.refuse_delegation(reason, true);
-        let delegation = scene.delegation(real, self.arguments, refusal)?;
+        let delegation = self.delegation(scene, real, reason)?;
         let last = self.stages.time("delegate", || delegation.run())?;
         self.delegated(&last)
+    }
+
+    fn delegation<'s>(
+        &self,
+        scene: &'s Scene,
+        real: &'s RealNerdctl,
+        reason: &str,
+    ) -> Result<Delegation<'s>>
+    where
+        'a: 's,
+    {
+        signals::allow_stops()?;
+        Ok(Delegation {
+            containerd: &scene.containerd,
+            real,
+            subject: &scene.subject,
+            words: &self.arguments.words,
+            pauses: self.arguments.pause,
+            // It may run by then.
+            refusal: self.refuse_delegation(reason, true),
+        })
     }
 
     /// The real nerdctl first; where it loses the race against the container, whatever else can be done.
@@ -233,8 +235,7 @@ impl Commit<'_> {
             return self.carry_out(scene, Some(real), Strategy::Auto);
         }
         self.note_delegation(reason);
-        let refusal = self.refuse_delegation(reason, true);
-        let delegation = scene.delegation(real, self.arguments, refusal)?;
+        let delegation = self.delegation(scene, real, reason)?;
         match self.stages.time("delegate", || delegation.attempt()) {
             // It has begun to run.
             Err(error) if error.is::<PauseRefused>() => {}

@@ -84,7 +84,7 @@ impl DirectCommit<'_> {
             snapshot_key: &key,
         };
         let image = stages.time("image", || parts.write(containerd))?;
-        log::warnings(&plan.base.warnings(containerd));
+        log::warnings(&plan.base.warnings(containerd, &subject.image));
         stages.time("release", || drop(lease));
         report.image = Some(arguments.reference.clone());
         report_image(report, &layer, image);

@@ -47,7 +47,7 @@ pub fn thaw_abandoned(containerd: &Containerd, subject: &Subject) -> Result<()> 
     }
     let freezer = Freezer::of_container(containerd, subject, task.pid)?;
     for mark in marks {
-        if kind(&mark) == task::KIND {
+        if freezer_of(&mark).0 == task::KIND {
             Freezer::Task(ContainerTask::of(containerd, subject)).thaw_abandoned(mark, &task)?;
         } else if let Freezer::Cgroup(_) = freezer {
             freezer.thaw_abandoned(mark, &task)?;
@@ -56,15 +56,13 @@ pub fn thaw_abandoned(containerd: &Containerd, subject: &Subject) -> Result<()> 
     Ok(())
 }
 
-/// What the mark's name begins with.
-fn kind(mark: &AbandonedMark) -> &str {
-    mark.name().split_once(' ').map_or("", |(kind, _)| kind)
+/// The kind of the freezer that a mark names, and which one it is.
+fn freezer_of(mark: &AbandonedMark) -> (&str, &str) {
+    mark.name().split_once(' ').unwrap_or_default()
 }
 
 fn names_what_is_gone(mark: &AbandonedMark, containerd: &Containerd) -> Result<bool> {
-    let Some((kind, rest)) = mark.name().split_once(' ') else {
-        return Ok(false);
-    };
+    let (kind, rest) = freezer_of(mark);
     if Version::named(kind).is_some() {
         return Ok(!Path::new(rest).exists());
     }

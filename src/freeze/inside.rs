@@ -15,13 +15,11 @@ const INSIDE: &str = "this process runs inside the container to be committed and
 /// # Errors
 /// We are inside.
 pub fn ensure_outside(containerd: &Containerd, subject: &Subject) -> Result<()> {
-    let pid = subject.task.pid;
-    let freezer = Freezer::of_container(containerd, subject, pid)?;
-    let is_known_by_numbers = subject.is_seen_as(pid) && matches!(freezer, Freezer::Cgroup(_));
-    ensure!(
-        is_known_by_numbers || !is_our_root(containerd, subject)?,
-        INSIDE
-    );
+    let freezer = Freezer::of_container(containerd, subject, subject.task.pid)?;
+    // A cgroup was found by the number of a process, so that numbers mean to us what they mean to containerd.
+    if matches!(freezer, Freezer::Task(_)) {
+        ensure!(!is_our_root(containerd, subject)?, INSIDE);
+    }
     freezer.ensure_outside()
 }
 

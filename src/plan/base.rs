@@ -30,38 +30,19 @@ pub struct BaseImage {
     pub config: Value,
     pub manifest_digest: String,
     pub layers: Vec<Descriptor>,
-    /// That of the container's image.
-    name: String,
-    way: Way,
-    /// Whether something was put on top of it, whose configuration this was.
-    is_cut: bool,
+    /// Whether a commit of the container was on top of it, whose configuration this was.
+    is_below_commit: bool,
+    /// Whether the container's image record led to it.
+    is_named: bool,
     /// How many of the layers the content store lacks.
     missing: usize,
 }
 
-/// How it was found.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// Under its name.
-    Named,
-    /// Below a commit of the container, which has that name by now.
-    BelowCommit,
-    /// By its layers alone.
-    Alike,
-}
-
-/// The images of all of the layers, and the lower parts of commits of the container. What else was put on top of the base is
-/// of no use: its configuration is another program's.
-fn apart(images: Vec<BaseImage>) -> [Vec<BaseImage>; 2] {
-    let (mut below, whole): (Vec<_>, Vec<_>) = images.into_iter().partition(|base| base.is_cut);
-    below.retain(|base| base.way == Way::BelowCommit);
-    [whole, below]
-}
-
-/// The first that are any.
-fn first_of(groups: [Vec<BaseImage>; 2]) -> Vec<BaseImage> {
-    let mut groups = groups.into_iter();
-    groups.find(|group| !group.is_empty()).unwrap_or_default()
+/// The images of all of the layers; without any, those below a commit of the container.
+fn preferred(images: Vec<BaseImage>) -> Vec<BaseImage> {
+    let (below, whole): (Vec<_>, Vec<_>) =
+        images.into_iter().partition(|base| base.is_below_commit);
+    if whole.is_empty() { below } else { whole }
 }
 
 impl BaseImage {
@@ -73,21 +54,16 @@ impl BaseImage {
             parent,
             command_line: &subject.command_line(),
         };
-        let [mut named, committed] = apart(search.images(search.recorded(&subject.image)?)?);
-        for base in &mut named {
-            base.way = Way::Named;
-        }
-        let mut found = first_of([named, committed]);
+        let mut found = preferred(search.images(search.recorded(&subject.image)?)?);
+        let is_named = !found.is_empty();
         if found.is_empty() {
-            [found, _] = apart(search.images(search.labelled(&subject.snapshotter)?)?);
+            found = preferred(search.images(search.labelled(&subject.snapshotter)?)?);
         }
         if found.is_empty() {
-            found = first_of(apart(search.images(search.conceivable()?)?));
-            for base in &mut found {
-                base.way = Way::Alike;
-            }
+            found = preferred(search.images(search.conceivable()?)?);
         }
         for base in &mut found {
+            base.is_named = is_named;
             base.missing = search.missing(&base.layers)?;
         }
         let host = || format!("linux/{}", platform::host_architecture());
@@ -96,13 +72,10 @@ impl BaseImage {
         let best = found.into_iter().min_by_key(|base| {
             let fits = platform::is_for(&base.config, &platform);
             let distance = likeness::distance(&base.config, &subject.spec);
-            (!fits, distance, base.is_cut, base.missing)
+            (!fits, distance, base.missing)
         });
         match best {
-            Some(best) => Ok(Self {
-                name: subject.image.clone(),
-                ..best
-            }),
+            Some(best) => Ok(best),
             None => bail!(
                 "the image that container {} was made from ({}) is no longer in the content store, nor is any other with \
                  its layers: pull it again, or tag it with its old name",
@@ -122,45 +95,41 @@ impl BaseImage {
         variables(&self.config, "/config/Env")
     }
 
-    /// What whoever makes an image on top of this one has to know.
-    pub fn warnings(&self, containerd: &Containerd) -> Vec<String> {
-        [self.is_unnamed(), self.lacks(containerd)]
-            .into_iter()
-            .flatten()
-            .collect()
+    /// What whoever makes an image on top of this one has to know; `name` is that of the container's image.
+    pub fn warnings(&self, containerd: &Containerd, name: &str) -> Vec<String> {
+        let warnings = [self.is_unnamed(name), self.lacks(containerd, name)];
+        warnings.into_iter().flatten().collect()
     }
 
     /// Anybody may put an image of the same layers into the store, and what it says into that one.
-    fn is_unnamed(&self) -> Option<String> {
-        let Self {
-            name,
-            manifest_digest,
-            ..
-        } = self;
-        let layers = if self.is_cut {
-            "the same layers below a commit of the container"
+    fn is_unnamed(&self, name: &str) -> Option<String> {
+        if self.is_named {
+            return None;
+        }
+        let below = if self.is_below_commit {
+            " below a commit of the container"
         } else {
-            "the same layers"
+            ""
         };
-        (self.way == Way::Alike).then(|| {
-            format!(
-                "the image that the container was made from is not to be found under its name, {name}: what \
-                 {manifest_digest} says was taken, which has {layers}"
-            )
-        })
+        Some(format!(
+            "the image that the container was made from is not to be found under its name, {name}: what {} says was taken, \
+             which has the same layers{below}",
+            self.manifest_digest
+        ))
     }
 
-    /// How to get what is lacking as well.
-    fn lacks(&self, containerd: &Containerd) -> Option<String> {
+    /// How to get what is lacking as well, where its name leads to that.
+    fn lacks(&self, containerd: &Containerd, name: &str) -> Option<String> {
         if self.missing == 0 {
             return None;
         }
-        let (name, flags) = (&self.name, containerd.flags());
-        let remedy = match self.way {
-            Way::Named => format!(
+        let flags = containerd.flags();
+        let remedy = if self.is_named && !self.is_below_commit {
+            format!(
                 ", as by `nerdctl {flags}pull --unpack=false {name}` or `ctr {flags}content fetch {name}`"
-            ),
-            Way::BelowCommit | Way::Alike => String::new(),
+            )
+        } else {
+            String::new()
         };
         Some(format!(
             "{} of the {} layers of the base image are not in the content store: the new image runs here, but cannot be \

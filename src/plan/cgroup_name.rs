@@ -4,7 +4,7 @@ use std::path::Path;
 
 /// The container's own part of its first process's path, which runc's `cgroupsPath` or its ID tells. By `cgroupsPath` from
 /// the top, as whoever makes cgroups inside may give them the same name; else by the ID from the process up, as the name of a
-/// namespace may be that of a container.
+/// namespace may be that of a container. Never the hierarchy's root.
 pub fn own_part<'a>(path: &'a Path, id: &str, cgroups_path: Option<&str>) -> Option<&'a Path> {
     let ancestors: Vec<&Path> = path.ancestors().collect();
     let expected = cgroups_path.filter(|path| !path.trim_matches('/').is_empty());
@@ -20,7 +20,8 @@ pub fn own_part<'a>(path: &'a Path, id: &str, cgroups_path: Option<&str>) -> Opt
         name == id || name.ends_with(&scope)
     };
     let found = ancestors.iter().rev().find(is_expected);
-    found.or_else(|| ancestors.iter().find(has_id)).copied()
+    let own = found.or_else(|| ancestors.iter().find(has_id)).copied();
+    own.filter(|own| own.parent().is_some())
 }
 
 /// What runc's `cgroupsPath` says of a path's end; `SLICE:PREFIX:NAME` is systemd's form.

@@ -108,10 +108,7 @@ impl Subject {
         let mut paths = membership
             .lines()
             .filter_map(|line| line.splitn(3, ':').nth(2));
-        paths.any(|path| {
-            let own = own_part(Path::new(path), &self.id, self.cgroups_path());
-            own.is_some_and(|own| own.parent().is_some())
-        })
+        paths.any(|path| own_part(Path::new(path), &self.id, self.cgroups_path()).is_some())
     }
 
     /// The command line of its first process, joined by blanks.

@@ -51,9 +51,8 @@ fn a_reserve_that_goes_while_the_container_is_copied_ends_the_commit() -> Result
     let mut committing = freezeframe.start_commit(&container, REFERENCE, &["--debug"])?;
     committing.wait_for_stage("copy")?;
     committing.stop()?;
-    let stat = rustix::fs::statvfs(daemon.disk())?;
     let filler = daemon.disk().join("filler");
-    let taken = stat.f_bavail * stat.f_frsize - (300 << 20);
+    let taken = free(&daemon.disk())? - (300 << 20);
     let file = fs::File::create(&filler)?;
     rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, taken)?;
     committing.signal(Signal::CONT)?;

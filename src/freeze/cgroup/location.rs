@@ -21,7 +21,7 @@ impl Cgroup {
             is_mounted && path_in(membership, *version).is_some()
         })?;
         let path = Path::new(path_in(membership, version)?);
-        let own = own_part(path, id, cgroups_path).filter(|own| own.parent().is_some())?;
+        let own = own_part(path, id, cgroups_path)?;
         let mut shown = mounts
             .iter()
             .filter(|mount| is_freezing(mount, version))

@@ -9,7 +9,7 @@ use containerd_client::services::v1::Info;
 use oci_spec::image::{Descriptor, ImageManifest};
 use serde_json::Value;
 
-use super::{BaseImage, Way, spelling};
+use super::{BaseImage, spelling};
 use crate::containerd::{Containerd, labels};
 use crate::digest::chain_id;
 use crate::plan::document::words;
@@ -68,7 +68,7 @@ impl Search<'_> {
     }
 
     /// The images of these layers among `digests` and what their indexes lead to, in that order, with the lower parts of
-    /// those that something was put on top of.
+    /// commits of the container.
     pub fn images(&self, mut waiting: Vec<String>) -> Result<Vec<BaseImage>> {
         let mut seen = BTreeSet::new();
         let mut found = Vec::new();
@@ -103,28 +103,24 @@ impl Search<'_> {
             return Ok(None);
         };
         let is_whole = depth == layers.len();
-        if diff_ids.len() != layers.len() {
+        let is_below_commit = layers.len() == depth + 1 && self.has_committed(&config);
+        // What else was put on top of it has another program's configuration.
+        if diff_ids.len() != layers.len() || !(is_whole || is_below_commit) {
             return Ok(None);
         }
-        let is_below_commit = layers.len() == depth + 1 && self.has_committed(&config);
-        let way = if is_below_commit {
-            Way::BelowCommit
-        } else {
-            Way::Alike
-        };
         // Some have more steps in their history than layers.
-        if !is_whole {
+        if is_below_commit {
             layers.truncate(depth);
             truncate(&mut config, depth);
         }
         Ok(Some(BaseImage {
             config,
             manifest_digest: digest,
-            name: String::new(),
-            way,
-            is_cut: !is_whole,
-            missing: 0,
             layers,
+            is_below_commit,
+            // Neither is known of one by itself.
+            is_named: false,
+            missing: 0,
         }))
     }
 
