@@ -24,8 +24,7 @@ use crate::settings::{
     Misconfigured, ROOTLESS, Reserve, Settings, Strategy, is_rootless, max_pause, report_path,
 };
 use crate::stages::Stages;
-use crate::system::output::write_all;
-use crate::system::process::fill_standard_descriptors;
+use crate::system::output::{fill_standard_descriptors, write_all};
 use crate::system::signals;
 use crate::system::text::printable;
 

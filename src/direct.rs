@@ -20,8 +20,8 @@ use crate::prepared::prepare;
 use crate::report::{Report, milliseconds};
 use crate::settings::Reserve;
 use crate::stages::Stages;
+use crate::system::identity::unique_name;
 use crate::system::priority::yielding;
-use crate::system::process::unique_name;
 use crate::system::signals;
 
 /// A commit that is ours from the first step to the last.

@@ -17,7 +17,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use nix::unistd::{AccessFlags, eaccess};
 
-use crate::system::process::set_variable;
+use crate::system::children::set_variable;
 use crate::system::same_file::is_same_file;
 
 const VARIABLE: &str = "FREEZEFRAME_NERDCTL";

@@ -15,9 +15,10 @@ use rustix::fs::{
 
 use super::material::{Content, FileMaterial, PatchData};
 use super::memory::{Memory, Piece};
-use super::overlay_attributes::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE};
+use super::overlay_attributes::OPAQUE_ATTRIBUTE;
 use super::signature::Signature;
-use crate::system::{attributes, file};
+use crate::system::attributes::{self, CAPABILITY_ATTRIBUTE};
+use crate::system::file;
 
 pub fn make_directory(
     parent: BorrowedFd<'_>,

@@ -17,14 +17,12 @@ use super::difference;
 use super::directory::has_vanished;
 use super::memory::{Memory, Piece};
 use super::open_directory::OpenDirectory;
-use super::overlay_attributes::{
-    CAPABILITY_ATTRIBUTE, WHITEOUT_ATTRIBUTE, is_opaque, own_attributes,
-};
+use super::overlay_attributes::{WHITEOUT_ATTRIBUTE, is_opaque, own_attributes};
 use super::scan::{Node, Scan};
 use super::sharing::{LITTLE_UNWRITTEN, most_unwritten, worth_waiting_for};
 use super::signature::{Kind, Signature};
 use super::staging::{StagedFile, Staging};
-use crate::system::attributes::Attributes;
+use crate::system::attributes::{Attributes, CAPABILITY_ATTRIBUTE};
 use crate::system::cache;
 use crate::system::check::Check;
 use crate::system::file::{self, Segment, Sharing};

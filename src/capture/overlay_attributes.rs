@@ -11,7 +11,6 @@ use crate::system::attributes::Attributes;
 /// A file that has so much of its own writing as a whiteout is none.
 pub const WHITEOUT_ATTRIBUTE: &str = "trusted.overlay.whiteout";
 pub const OPAQUE_ATTRIBUTE: &str = "trusted.overlay.opaque";
-pub const CAPABILITY_ATTRIBUTE: &str = "security.capability";
 /// Attributes of a merged view that an upper directory alone does not show (kernel: filesystems/overlayfs.rst).
 const MERGED_ONLY: [&str; 2] = ["trusted.overlay.redirect", "trusted.overlay.metacopy"];
 

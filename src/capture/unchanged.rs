@@ -21,10 +21,10 @@ use rustix::fs::{AtFlags, readlinkat, unlinkat};
 
 use super::create::{make_whiteout, set_time};
 use super::lower::{Below, Layers, Lower};
-use super::overlay_attributes::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE, is_opaque};
+use super::overlay_attributes::{OPAQUE_ATTRIBUTE, is_opaque};
 use super::scan::{Node, ROOT, Scan};
 use super::signature::{Kind, Signature};
-use crate::system::attributes::{self, Attributes};
+use crate::system::attributes::{self, Attributes, CAPABILITY_ATTRIBUTE};
 use crate::system::check::{Check, unless_stopped};
 use crate::system::signals;
 use crate::system::text::printable;

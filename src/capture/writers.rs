@@ -24,8 +24,8 @@ use nix::libc;
 
 use super::signature::{Kind, Signature};
 use crate::system::descriptors::{Descriptors, share_descriptors};
+use crate::system::identity::has_ended;
 use crate::system::mounts::unescape;
-use crate::system::process::has_ended;
 use crate::system::signals;
 use crate::system::workers;
 

@@ -15,7 +15,7 @@ use tonic::{Code, Status};
 
 use super::blob_writer::WrittenBlob;
 use super::{CallError, Containerd};
-use crate::system::process::unique_name;
+use crate::system::identity::unique_name;
 
 const MESSAGES_UNDER_WAY: usize = 4;
 

@@ -18,7 +18,7 @@ use prost_types::Timestamp;
 use tonic::transport::Channel;
 
 use super::{Containerd, absent_is_none};
-use crate::system::process::ProcessIdentity;
+use crate::system::identity::ProcessIdentity;
 
 /// How long a lease lives without being relayed, and how often it is.
 #[derive(Clone, Copy)]
@@ -133,7 +133,7 @@ impl Containerd {
     /// Not to be interrupted: a lease whose name is lost would stay until it expires.
     fn create_lease(&self, terms: Terms) -> Result<String> {
         let now = SystemTime::now();
-        let id = format!("freezeframe-{}", crate::system::process::unique_name());
+        let id = format!("freezeframe-{}", crate::system::identity::unique_name());
         let labels = HashMap::from([
             (
                 EXPIRE_LABEL.to_owned(),

@@ -14,8 +14,8 @@ use anyhow::{Context, Result, bail};
 use nix::libc;
 use nix::unistd::{AccessFlags, access};
 
+use crate::system::identity::has_ended;
 use crate::system::mounts::mounts_of;
-use crate::system::process::has_ended;
 
 /// Short enough to matter little within a freeze, long enough not to starve what is to be frozen.
 const POLL_PAUSE: Duration = Duration::from_micros(100);

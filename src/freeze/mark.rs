@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::digest::Sha256Digest;
 use crate::plan::OutOfReach;
-use crate::system::process::{ProcessIdentity, namespace};
+use crate::system::identity::{ProcessIdentity, namespace};
 
 const PARENT: &str = "/run";
 const DIRECTORY: &str = "/run/freezeframe";
@@ -193,7 +193,7 @@ fn path_of(name: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::system::process::unique_name;
+    use crate::system::identity::unique_name;
 
     #[test]
     fn marks_come_and_go_at_once_though_each_takes_the_empty_directory_along() {

@@ -18,7 +18,8 @@ use rustix::io::retry_on_intr;
 
 use super::pause_watch::{self, Pause};
 use super::{Freezer, mark};
-use crate::system::process::{ProcessIdentity, ends_within, has_ended, is_readable_within};
+use crate::system::children::{ends_within, is_readable_within};
+use crate::system::identity::{ProcessIdentity, has_ended};
 use crate::system::signals;
 
 /// The first word of its command line.

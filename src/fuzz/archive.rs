@@ -16,7 +16,7 @@ use reading::ReadEntry;
 
 use crate::capture::scan::Scan;
 use crate::layer::archive::{Sink, write};
-use crate::system::process::unique_name;
+use crate::system::identity::unique_name;
 use crate::system::tree::Tree;
 
 const WHITEOUT_PREFIX: &str = ".wh.";

@@ -6,8 +6,8 @@ use std::path::Component;
 use super::{split, texts};
 use crate::capture::writers::{Writers, inode, is_direct_and_writable};
 use crate::freeze::{Cgroup, Version};
+use crate::system::identity::ProcessIdentity;
 use crate::system::mounts::{parse, unescape};
-use crate::system::process::ProcessIdentity;
 
 /// `/proc/PID/mountinfo`.
 pub fn mounts(bytes: &[u8]) {

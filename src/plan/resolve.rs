@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::arguments::CommitArguments;
 use crate::containerd::Containerd;
 use crate::passthrough::RealNerdctl;
-use crate::system::process::tie_to_this_process;
+use crate::system::children::tie_to_this_process;
 use crate::system::signals;
 use crate::system::text::quoted;
 

@@ -14,8 +14,8 @@ use rustix::fs::{Mode, OFlags, fcntl_setfl, major, minor};
 use rustix::io::Errno;
 use rustix::stdio::{stderr, stdout};
 
+use crate::system::identity::unique_name;
 use crate::system::output::write_all;
-use crate::system::process::unique_name;
 use crate::system::same_file::is_same_file;
 use crate::system::signals;
 

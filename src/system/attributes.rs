@@ -15,6 +15,9 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+/// File capabilities (capabilities(7)).
+pub const CAPABILITY_ATTRIBUTE: &str = "security.capability";
+
 /// Most values, and lists of names, are shorter.
 const SHORT: usize = 256;
 /// What the kernel takes for a value, and gives as a list, at most (`XATTR_SIZE_MAX`, `XATTR_LIST_MAX`: linux/limits.h).

@@ -123,7 +123,7 @@ mod tests {
     fn tempfile() -> File {
         let path = std::env::temp_dir().join(format!(
             "freezeframe-{}",
-            super::super::process::unique_name()
+            super::super::identity::unique_name()
         ));
         let file = File::create_new(&path).unwrap();
         std::fs::remove_file(path).unwrap();

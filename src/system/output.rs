@@ -1,8 +1,9 @@
-//! Writing to what others gave us to write to: to the end, whatever its mode.
+//! Writing to what others gave us to write to: to the end, whatever its mode, and to nothing that we opened ourselves.
 
-use std::os::fd::BorrowedFd;
+use std::fs::File;
+use std::os::fd::{BorrowedFd, IntoRawFd, RawFd};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::io::{Errno, write};
 
@@ -23,4 +24,20 @@ pub fn write_all(descriptor: BorrowedFd, mut bytes: &[u8]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Opens what is closed of standard input, output and error as /dev/null, so that no file of ours gets their numbers
+/// and with them what is printed.
+pub fn fill_standard_descriptors() -> Result<()> {
+    loop {
+        let descriptor: RawFd = File::options()
+            .read(true)
+            .write(true)
+            .open("/dev/null")
+            .context("opening /dev/null")?
+            .into_raw_fd();
+        if descriptor > 2 {
+            return nix::unistd::close(descriptor).context("closing /dev/null");
+        }
+    }
 }

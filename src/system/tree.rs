@@ -158,7 +158,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
-    use crate::system::process::unique_name;
+    use crate::system::identity::unique_name;
 
     const OPENS: usize = 100_000;
 

@@ -15,8 +15,8 @@ use nix::unistd::gettid;
 
 use super::place::{NOBODY, Place, disk};
 use crate::capture::clone::Cloning;
+use crate::system::identity::unique_name;
 use crate::system::memory::AsynchronousWrite;
-use crate::system::process::unique_name;
 use crate::system::tree::Tree;
 
 const LENGTH: usize = 64 << 10;

@@ -11,7 +11,7 @@ use rustix::fs::{FallocateFlags, IFlags, XattrFlags, fallocate, ioctl_setflags, 
 
 use super::PROVEN;
 use super::place::{NOBODY, Place, Read, disk};
-use crate::capture::overlay_attributes::CAPABILITY_ATTRIBUTE;
+use crate::system::attributes::CAPABILITY_ATTRIBUTE;
 use crate::system::cache;
 
 const MEGABYTE: usize = 1 << 20;

@@ -11,14 +11,15 @@ use harness::{Disk, FileSystem, Kind, wait_until};
 
 use crate::capture::clone::{Cloning, Processes, Terms, content_size, probe_grain};
 use crate::capture::directory::WHITEOUT_PREFIX;
-use crate::capture::overlay_attributes::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE};
+use crate::capture::overlay_attributes::OPAQUE_ATTRIBUTE;
 use crate::capture::scan::Scan;
 use crate::capture::space;
 use crate::capture::writers::Writers;
 use crate::freeze::HOLD_BOUND;
 use crate::settings::Reserve;
+use crate::system::attributes::CAPABILITY_ATTRIBUTE;
 use crate::system::clock::{Grain, Moment};
-use crate::system::process::unique_name;
+use crate::system::identity::unique_name;
 use crate::system::tree::Tree;
 
 const BOUND: Duration = Duration::from_secs(20);

@@ -13,7 +13,7 @@ use rustix::fs::{
 };
 
 use super::description::{Description, Inode, Kind};
-use crate::capture::overlay_attributes::CAPABILITY_ATTRIBUTE;
+use crate::system::attributes::CAPABILITY_ATTRIBUTE;
 
 pub fn make(description: &Description, root: &Path) {
     let mut first_names: BTreeMap<usize, PathBuf> = BTreeMap::new();

@@ -3,9 +3,8 @@
 
 use std::io::Read;
 
+use crate::system::attributes::CAPABILITY_ATTRIBUTE;
 use tar::{Archive, EntryType, Header};
-
-use crate::capture::overlay_attributes::CAPABILITY_ATTRIBUTE;
 
 #[derive(Debug, PartialEq, Eq)]
 pub struct ReadEntry {

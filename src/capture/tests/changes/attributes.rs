@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::{XattrFlags, lremovexattr, lsetxattr};
 
 use super::{Change, directory, remove, write};
-use crate::capture::overlay_attributes::CAPABILITY_ATTRIBUTE;
+use crate::system::attributes::CAPABILITY_ATTRIBUTE;
 
 /// `vfs_cap_data` of linux/capability.h: revision 2, effective, `CAP_NET_BIND_SERVICE`.
 const ONE_CAPABILITY: &[u8] = &[1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];

@@ -11,7 +11,8 @@ use rustix::fs::{
     fallocate, lremovexattr, lsetxattr, makedev, mknodat, renameat_with, utimensat,
 };
 
-use crate::capture::overlay_attributes::{CAPABILITY_ATTRIBUTE, OPAQUE_ATTRIBUTE};
+use crate::capture::overlay_attributes::OPAQUE_ATTRIBUTE;
+use crate::system::attributes::CAPABILITY_ATTRIBUTE;
 
 const NAMES: [&str; 5] = ["a", "b", "c", "d", ".wh.e"];
 const MOST_LEVELS: u64 = 3;
