@@ -18,7 +18,7 @@ use crate::direct::DirectCommit;
 use crate::freeze::{self, MayBeFrozen};
 use crate::log;
 use crate::passthrough::RealNerdctl;
-use crate::plan::{DirectPlan, InspectFailed, NoSuchContainer, OutOfReach, Plan, Subject};
+use crate::plan::{DirectPlan, InspectFailed, NoSuchContainer, Obstacle, Plan, Subject};
 use crate::report::{self, Report};
 use crate::settings::{
     Misconfigured, ROOTLESS, Reserve, Settings, Strategy, is_rootless, max_pause, report_path,
@@ -326,7 +326,7 @@ impl<'a> Commit<'a> {
 
 /// Whether the real nerdctl, or the daemon on its behalf, can do what we cannot.
 fn is_for_the_real_one(error: &anyhow::Error) -> bool {
-    error.is::<MergedOnly>() || error.is::<OutOfReach>()
+    error.is::<MergedOnly>() || error.is::<Obstacle>()
 }
 
 fn needed<R>(real: Option<R>, reason: &str) -> Result<R> {

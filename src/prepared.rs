@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::containerd::{Containerd, OverlayMount};
 use crate::digest::Sha256Digest;
-use crate::plan::{DirectPlan, OutOfReach, Subject, is_of_view};
+use crate::plan::{DirectPlan, Obstacle, Subject, is_of_view};
 use crate::system::clock::Moment;
 
 /// containerd's own, whose layers are directories. Others may mount them (stargz, SOCI, nydus), where we need not see that.
@@ -18,7 +18,7 @@ const OF_DIRECTORIES: &str = "overlayfs";
 /// Has containerd make the snapshot, as `key`.
 ///
 /// # Errors
-/// `OutOfReach`.
+/// `Obstacle`.
 pub fn prepare(
     containerd: &Containerd,
     subject: &Subject,
@@ -31,14 +31,14 @@ pub fn prepare(
         .context("the snapshotter does not mount a new snapshot as an overlay")?;
     let upper = &overlay.upper;
     let is_new = *upper != plan.upper && seen(upper, is_empty_since(upper, before))?;
-    ensure!(is_new, OutOfReach::elsewhere(upper));
-    OutOfReach::check_writable(upper)?;
+    ensure!(is_new, Obstacle::elsewhere(upper));
+    Obstacle::check_writable(upper)?;
     let (are_directories, nothing) = (subject.snapshotter == OF_DIRECTORIES, nothing());
     let diff_ids = plan.base.diff_ids();
     for (index, layer) in overlay.lower.iter().rev().enumerate() {
         let may_be_empty = are_directories || diff_ids.get(index) == Some(&&*nothing);
         let is_seen = seen(layer, shows(layer, may_be_empty))?;
-        ensure!(is_seen, OutOfReach::elsewhere(layer));
+        ensure!(is_seen, Obstacle::elsewhere(layer));
     }
     Ok(overlay)
 }

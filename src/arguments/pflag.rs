@@ -24,105 +24,108 @@ pub struct Parsed {
 
 /// Parses all of `words`; on an error, what was understood before it comes with the message.
 pub fn parse(words: &[&str], places: &[Place]) -> Result<Parsed, (Parsed, String)> {
-    let mut parsed = Parsed::default();
-    let mut position = 0;
-    while position < words.len() {
-        match parse_word(words, position, places, &mut parsed) {
-            Ok(next) => position = next,
-            Err(message) => return Err((parsed, message)),
-        }
-    }
-    Ok(parsed)
-}
-
-/// Parses the word at `position`, with its value; returns the position after them.
-fn parse_word(
-    words: &[&str],
-    position: usize,
-    places: &[Place],
-    parsed: &mut Parsed,
-) -> Result<usize, String> {
-    let word = words[position];
-    if word == "--" {
-        parsed
-            .arguments
-            .extend(words[position + 1..].iter().map(ToString::to_string));
-        Ok(words.len())
-    } else if let Some(long) = word.strip_prefix("--") {
-        parse_long(long, words, position, places, parsed)
-    } else if word.len() > 1 && word.starts_with('-') {
-        parse_bundle(&word[1..], words, position, places, parsed)
-    } else {
-        parsed.arguments.push(word.to_owned());
-        Ok(position + 1)
-    }
-}
-
-fn parse_long(
-    long: &str,
-    words: &[&str],
-    position: usize,
-    places: &[Place],
-    parsed: &mut Parsed,
-) -> Result<usize, String> {
-    if long.starts_with(['-', '=']) {
-        return Err(format!("bad flag syntax: --{long}"));
-    }
-    let (name, attached) = match long.split_once('=') {
-        Some((name, value)) => (name, Some(value)),
-        None => (long, None),
+    let mut parser = Parser {
+        words,
+        places,
+        position: 0,
+        parsed: Parsed::default(),
     };
-    let flag = by_long_name(name, places).ok_or_else(|| format!("unknown flag: --{name}"))?;
-    let (value, next) = match (attached, flag.takes) {
-        (Some(value), _) => (value, position + 1),
-        (None, Takes::Boolean) => ("true", position + 1),
-        (None, _) => {
-            let value = words.get(position + 1);
-            let value = value.ok_or_else(|| lacks_argument(name))?;
-            (*value, position + 2)
-        }
-    };
-    parsed.settings.push(setting(flag, value, position..next)?);
-    Ok(next)
+    match parser.parse() {
+        Ok(()) => Ok(parser.parsed),
+        Err(message) => Err((parser.parsed, message)),
+    }
 }
 
-/// A bundle of short flags: `-pm hello`, `-mhello`, `-m=hello`.
-fn parse_bundle(
-    bundle: &str,
-    words: &[&str],
+struct Parser<'a> {
+    words: &'a [&'a str],
+    places: &'a [Place],
+    /// Of the word that comes next.
     position: usize,
-    places: &[Place],
-    parsed: &mut Parsed,
-) -> Result<usize, String> {
-    let mut rest = bundle;
-    while let Some(name) = rest.chars().next() {
-        // pflag takes the first byte for a character.
-        let first = rest.bytes().next().map_or(name, char::from);
-        let flag = by_short_name(name, places)
-            .ok_or_else(|| format!("unknown shorthand flag: {first:?} in -{rest}"))?;
-        let after = &rest[name.len_utf8()..];
-        let (value, next) = match after.strip_prefix('=') {
-            // pflag wants something after the equals sign.
-            Some(value) if !value.is_empty() => (value, position + 1),
-            _ if flag.takes == Takes::Boolean => {
-                parsed
-                    .settings
-                    .push(setting(flag, "true", position..position + 1)?);
-                rest = after;
-                continue;
+    parsed: Parsed,
+}
+
+impl<'a> Parser<'a> {
+    fn parse(&mut self) -> Result<(), String> {
+        while let Some(word) = self.next() {
+            if word == "--" {
+                let rest = &self.words[self.position..];
+                let rest = rest.iter().map(ToString::to_string);
+                self.parsed.arguments.extend(rest);
+                break;
+            } else if let Some(long) = word.strip_prefix("--") {
+                self.parse_long(long)?;
+            } else if word.len() > 1 && word.starts_with('-') {
+                self.parse_bundle(&word[1..])?;
+            } else {
+                self.parsed.arguments.push(word.to_owned());
             }
-            _ if !after.is_empty() => (after, position + 1),
-            _ => {
-                let value = words.get(position + 1);
-                let value =
-                    value.ok_or_else(|| format!("flag needs an argument: {name:?} in -{rest}"))?;
-                (*value, position + 2)
-            }
+        }
+        Ok(())
+    }
+
+    fn next(&mut self) -> Option<&'a str> {
+        let word = self.words.get(self.position)?;
+        self.position += 1;
+        Some(word)
+    }
+
+    fn parse_long(&mut self, long: &'a str) -> Result<(), String> {
+        let first = self.position - 1;
+        if long.starts_with(['-', '=']) {
+            return Err(format!("bad flag syntax: --{long}"));
+        }
+        let (name, attached) = match long.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (long, None),
         };
-        parsed.settings.push(setting(flag, value, position..next)?);
-        return Ok(next);
+        let flag =
+            by_long_name(name, self.places).ok_or_else(|| format!("unknown flag: --{name}"))?;
+        let value = match (attached, flag.takes) {
+            (Some(value), _) => value,
+            (None, Takes::Boolean) => "true",
+            (None, _) => self.next().ok_or_else(|| lacks_argument(name))?,
+        };
+        self.set(flag, value, first)
     }
-    Ok(position + 1)
+
+    /// A bundle of short flags: `-pm hello`, `-mhello`, `-m=hello`.
+    fn parse_bundle(&mut self, bundle: &'a str) -> Result<(), String> {
+        let first = self.position - 1;
+        let mut rest = bundle;
+        while let Some(name) = rest.chars().next() {
+            let flag = by_short_name(name, self.places).ok_or_else(|| unknown_in(rest))?;
+            let after = &rest[name.len_utf8()..];
+            let value = match after.strip_prefix('=') {
+                // pflag wants something after the equals sign.
+                Some(value) if !value.is_empty() => value,
+                _ if flag.takes == Takes::Boolean => {
+                    self.set(flag, "true", first)?;
+                    rest = after;
+                    continue;
+                }
+                _ if !after.is_empty() => after,
+                _ => {
+                    let lacking = || format!("flag needs an argument: {name:?} in -{rest}");
+                    self.next().ok_or_else(lacking)?
+                }
+            };
+            return self.set(flag, value, first);
+        }
+        Ok(())
+    }
+
+    /// Takes note of a flag that the words from `first` to the next one set.
+    fn set(&mut self, flag: &Flag, value: &str, first: usize) -> Result<(), String> {
+        let setting = setting(flag, value, first..self.position)?;
+        self.parsed.settings.push(setting);
+        Ok(())
+    }
+}
+
+/// pflag takes the first byte for a character.
+fn unknown_in(bundle: &str) -> String {
+    let first = bundle.bytes().next().map_or('-', char::from);
+    format!("unknown shorthand flag: {first:?} in -{bundle}")
 }
 
 fn setting(flag: &Flag, value: &str, words: std::ops::Range<usize>) -> Result<Setting, String> {

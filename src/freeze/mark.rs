@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::digest::Sha256Digest;
-use crate::plan::OutOfReach;
+use crate::plan::Obstacle;
 use crate::system::identity::{ProcessIdentity, namespace};
 
 const PARENT: &str = "/run";
@@ -25,9 +25,9 @@ pub struct Mark {
 }
 
 /// # Errors
-/// No mark can be written: `OutOfReach`, where that will not pass.
+/// No mark can be written: `Obstacle`, where that will not pass.
 pub fn check() -> Result<()> {
-    let check = |directory: &str| OutOfReach::check_writable(Path::new(directory));
+    let check = |directory: &str| Obstacle::check_writable(Path::new(directory));
     // It is there at times.
     check(DIRECTORY).or_else(|_| check(PARENT))
 }

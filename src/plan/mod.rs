@@ -1,23 +1,23 @@
 //! The plan: made once, before anything is made. Direct, with all that a direct commit needs to know, or delegate,
 //! with the reason. What fails after the plan is an error, never another plan, but for what only trying tells
-//! (`OutOfReach`, `capture::overlay_attributes::MergedOnly`).
+//! (`Obstacle`, `capture::overlay_attributes::MergedOnly`).
 
 pub mod base;
 mod cgroup_name;
 pub mod document;
-mod out_of_reach;
+mod obstacle;
 mod overlay;
 mod resolve;
 mod subject;
 
 use std::path::PathBuf;
 
-use anyhow::{Error, Result, bail};
+use anyhow::{Error, Result, bail, ensure};
 use serde_json::Value;
 
 pub use base::BaseImage;
 pub use cgroup_name::own_part;
-pub use out_of_reach::{OutOfReach, is_of_view};
+pub use obstacle::{Obstacle, is_of_view};
 pub use resolve::{InspectFailed, NoSuchContainer};
 pub use subject::Subject;
 
@@ -62,60 +62,74 @@ impl Plan {
             let reason = "FREEZEFRAME_STRATEGY=delegate".to_owned();
             return Ok(Self::Delegate { reason });
         }
-        let obstacle = match obstacle(subject, arguments)? {
-            Some(obstacle) => obstacle,
-            None => match overlay::upper_directory(containerd, subject)? {
-                Ok((upper, parent)) => {
-                    let trusts_signatures = overlay::is_proven(&upper)?;
-                    let base = BaseImage::find(containerd, subject, &parent)?;
-                    let properties = arguments.changes.expand(base.environment());
-                    return Ok(Self::Direct(Box::new(DirectPlan {
-                        upper,
-                        trusts_signatures,
-                        parent,
-                        base,
-                        properties: properties.map_err(Error::msg)?,
-                    })));
+        match DirectPlan::make(containerd, subject, arguments) {
+            Ok(plan) => Ok(Self::Direct(Box::new(plan))),
+            Err(error) => match error.downcast()? {
+                obstacle if strategy == Strategy::Direct => {
+                    bail!("FREEZEFRAME_STRATEGY=direct does not apply: {obstacle}")
                 }
-                Err(obstacle) => obstacle,
+                Obstacle(reason) => Ok(Self::Delegate { reason }),
             },
-        };
-        if strategy == Strategy::Direct {
-            bail!("FREEZEFRAME_STRATEGY=direct does not apply: {obstacle}");
         }
-        Ok(Self::Delegate { reason: obstacle })
     }
 }
 
-/// What stands in the way of a direct commit, as far as the container's record, the kernel and our privileges tell.
-fn obstacle(subject: &Subject, arguments: &CommitArguments) -> Result<Option<String>> {
+impl DirectPlan {
+    /// # Errors
+    /// `Obstacle`: there is no such plan.
+    fn make(
+        containerd: &Containerd,
+        subject: &Subject,
+        arguments: &CommitArguments,
+    ) -> Result<Self> {
+        check(subject, arguments)?;
+        let (upper, parent) = overlay::upper_directory(containerd, subject)?;
+        let trusts_signatures = overlay::is_proven(&upper)?;
+        let base = BaseImage::find(containerd, subject, &parent)?;
+        let properties = arguments.changes.expand(base.environment());
+        Ok(Self {
+            upper,
+            trusts_signatures,
+            parent,
+            base,
+            properties: properties.map_err(Error::msg)?,
+        })
+    }
+}
+
+/// Looks for what stands in the way, as far as the container's record, the kernel and our privileges tell.
+///
+/// # Errors
+/// `Obstacle`.
+fn check(subject: &Subject, arguments: &CommitArguments) -> Result<()> {
     if let Some(flag) = arguments.foreign_layer {
-        return Ok(Some(format!(
+        bail!(Obstacle(format!(
             "{flag} layers are made by the real nerdctl alone"
         )));
     }
-    if subject.snapshotter.is_empty() || subject.snapshot_key.is_empty() {
-        return Ok(Some(
-            "the container has no snapshot, as it was run from a directory".to_owned(),
-        ));
+    ensure!(
+        !subject.snapshotter.is_empty() && !subject.snapshot_key.is_empty(),
+        Obstacle("the container has no snapshot, as it was run from a directory".to_owned())
+    );
+    let runtime = subject.runtime.as_str();
+    ensure!(
+        HOST_KERNEL_RUNTIMES.contains(&runtime),
+        Obstacle(format!(
+            "runtime {runtime} may keep files where the host does not see them"
+        ))
+    );
+    let mappings = subject.spec.pointer("/linux/uidMappings");
+    let mappings = mappings.and_then(Value::as_array);
+    ensure!(
+        mappings.is_none_or(Vec::is_empty),
+        Obstacle("the container's user IDs are mapped".to_owned())
+    );
+    ensure!(
+        tree::resolves_beneath(),
+        Obstacle("the kernel does not resolve paths beneath a directory (openat2)".to_owned())
+    );
+    match privileges::obstacle()? {
+        Some(obstacle) => bail!(Obstacle(obstacle)),
+        None => Ok(()),
     }
-    if !HOST_KERNEL_RUNTIMES.contains(&subject.runtime.as_str()) {
-        return Ok(Some(format!(
-            "runtime {} may keep files where the host does not see them",
-            subject.runtime
-        )));
-    }
-    let mappings = subject
-        .spec
-        .pointer("/linux/uidMappings")
-        .and_then(Value::as_array);
-    if mappings.is_some_and(|mappings| !mappings.is_empty()) {
-        return Ok(Some("the container's user IDs are mapped".to_owned()));
-    }
-    if !tree::resolves_beneath() {
-        return Ok(Some(
-            "the kernel does not resolve paths beneath a directory (openat2)".to_owned(),
-        ));
-    }
-    privileges::obstacle()
 }

@@ -5,11 +5,11 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use nix::sys::statfs::{BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FsType, XFS_SUPER_MAGIC, statfs};
 use rustix::fs::{major, minor};
 
-use super::{Subject, is_of_view};
+use super::{Obstacle, Subject, is_of_view};
 use crate::containerd::{Containerd, OverlayMount, TaskStatus};
 use crate::system::mounts::{MountEntry, mounts_of, root_of};
 use crate::system::same_file::is_same_file;
@@ -24,58 +24,65 @@ const ID_MAPPING_LABELS: [&str; 2] = [
 
 const NO_OVERLAY: &str = "the container's root is not an overlay";
 
-/// The upper directory and the chain ID below it, or what stands in the way of reading it.
-pub fn upper_directory(
-    containerd: &Containerd,
-    subject: &Subject,
-) -> Result<Result<(PathBuf, String), String>> {
+/// The upper directory and the chain ID below it.
+///
+/// # Errors
+/// `Obstacle`: it cannot be read as the container's own changes.
+pub fn upper_directory(containerd: &Containerd, subject: &Subject) -> Result<(PathBuf, String)> {
     let (snapshotter, key) = (&subject.snapshotter, &subject.snapshot_key);
     let Some(snapshot) = containerd.snapshot(snapshotter, key)? else {
         subject.ensure_not_removed(containerd)?;
-        return Ok(Err(format!(
+        bail!(Obstacle(format!(
             "snapshot {key} of {snapshotter} does not exist"
         )));
     };
-    if ID_MAPPING_LABELS
-        .iter()
-        .any(|label| snapshot.labels.contains_key(*label))
-    {
-        return Ok(Err("the snapshot's user IDs are mapped".to_owned()));
-    }
+    let is_mapped = |label: &&str| snapshot.labels.contains_key(*label);
+    ensure!(
+        !ID_MAPPING_LABELS.iter().any(is_mapped),
+        Obstacle("the snapshot's user IDs are mapped".to_owned())
+    );
     let mounts = containerd.snapshot_mounts(snapshotter, key)?;
-    let Some(overlay) = OverlayMount::of(&mounts) else {
-        return Ok(Err(format!(
+    let overlay = OverlayMount::of(&mounts).ok_or_else(|| {
+        Obstacle(format!(
             "snapshotter {snapshotter} does not mount it as an overlay"
-        )));
-    };
-    Ok(match obstacle(containerd, subject, &overlay)? {
-        Some(obstacle) => Err(obstacle),
-        None => Ok((overlay.upper, snapshot.parent)),
-    })
+        ))
+    })?;
+    check_directory(&overlay)?;
+    if subject.task.status != TaskStatus::Idle {
+        check_running(containerd, subject, &overlay.upper)?;
+    }
+    Ok((overlay.upper, snapshot.parent))
 }
 
-fn obstacle(
-    containerd: &Containerd,
-    subject: &Subject,
-    overlay: &OverlayMount,
-) -> Result<Option<String>> {
-    let upper = &overlay.upper;
-    if let Some(obstacle) = directory_obstacle(overlay)? {
-        return Ok(Some(obstacle));
+fn check_directory(overlay: &OverlayMount) -> Result<()> {
+    ensure!(
+        overlay.flags.iter().all(|flag| flag != "userxattr"),
+        Obstacle("the overlay keeps its marks in user attributes".to_owned())
+    );
+    let upper = overlay.upper.display();
+    match fs::metadata(&overlay.upper) {
+        Ok(_) => Ok(()),
+        Err(error) if is_of_view(&error) => {
+            bail!(Obstacle(format!("upper directory {upper}: {error}")))
+        }
+        Err(error) => Err(error).with_context(|| format!("looking at {upper}")),
     }
-    if subject.task.status == TaskStatus::Idle {
-        return Ok(None);
-    }
+}
+
+/// The container must see, as its root, the overlay whose upper directory we would read.
+fn check_running(containerd: &Containerd, subject: &Subject, upper: &Path) -> Result<()> {
     let pid = subject.task.pid;
     match mounts_of(pid) {
-        Ok(mounts) if !mounts.is_empty() => Ok(running_obstacle(mounts, upper)),
-        Err(_) if containerd.has_ended(&subject.id, pid)? => Ok(None),
+        Ok(mounts) if !mounts.is_empty() => check_root(mounts, upper),
+        Err(_) if containerd.has_ended(&subject.id, pid)? => Ok(()),
         // Another root hides all mounts; invalid is the question where the first process has ended but for other threads.
-        _ if subject.is_seen_as(pid) && is_mounted_here(upper)? => Ok(None),
-        Ok(_) => Ok(Some(NO_OVERLAY.to_owned())),
-        Err(error) if is_of_view(&error) || error.kind() == ErrorKind::InvalidInput => Ok(Some(
-            format!("the mounts of process {pid}: {error} (in a pod, hostPID is needed)"),
-        )),
+        _ if subject.is_seen_as(pid) && is_mounted_here(upper)? => Ok(()),
+        Ok(_) => bail!(Obstacle(NO_OVERLAY.to_owned())),
+        Err(error) if is_of_view(&error) || error.kind() == ErrorKind::InvalidInput => {
+            bail!(Obstacle(format!(
+                "the mounts of process {pid}: {error} (in a pod, hostPID is needed)"
+            )))
+        }
         Err(error) => Err(error).with_context(|| format!("reading the mounts of process {pid}")),
     }
 }
@@ -84,20 +91,6 @@ fn obstacle(
 fn is_mounted_here(upper: &Path) -> Result<bool> {
     let ours = mounts_of(std::process::id()).context("reading our mounts")?;
     Ok(ours.iter().any(|mount| shows(mount, upper)))
-}
-
-fn directory_obstacle(overlay: &OverlayMount) -> Result<Option<String>> {
-    if overlay.flags.iter().any(|flag| flag == "userxattr") {
-        return Ok(Some(
-            "the overlay keeps its marks in user attributes".to_owned(),
-        ));
-    }
-    let upper = overlay.upper.display();
-    match fs::metadata(&overlay.upper) {
-        Ok(_) => Ok(None),
-        Err(error) if is_of_view(&error) => Ok(Some(format!("upper directory {upper}: {error}"))),
-        Err(error) => Err(error).with_context(|| format!("looking at {upper}")),
-    }
 }
 
 /// Whether a file of this directory's file system is known to look different whenever it is.
@@ -118,17 +111,14 @@ fn is_ext4s(mounts: &[MountEntry], device: (u32, u32)) -> bool {
     of_device.any(|mount| mount.kind == "ext4" || mount.kind == "ext3")
 }
 
-/// The process must see, as its root, the overlay whose upper directory we would read.
-fn running_obstacle(mounts: Vec<MountEntry>, upper: &Path) -> Option<String> {
-    let Some(root) = root_of(mounts).filter(|root| root.kind == "overlay") else {
-        return Some(NO_OVERLAY.to_owned());
-    };
-    if !shows(&root, upper) {
-        return Some(
-            "the container's root has another upper directory than its snapshot".to_owned(),
-        );
-    }
-    None
+fn check_root(mounts: Vec<MountEntry>, upper: &Path) -> Result<()> {
+    let root = root_of(mounts).filter(|root| root.kind == "overlay");
+    let root = root.ok_or_else(|| Obstacle(NO_OVERLAY.to_owned()))?;
+    ensure!(
+        shows(&root, upper),
+        Obstacle("the container's root has another upper directory than its snapshot".to_owned())
+    );
+    Ok(())
 }
 
 /// Whether it is an overlay with this upper directory.

@@ -1,5 +1,5 @@
-//! Files that a direct commit writes and that cannot be written to from here, which only trying tells: such a commit is the
-//! real nerdctl's, whose daemon writes them.
+//! What stands in the way of a direct commit, and not of the real nerdctl's, whose daemon reads and writes the files: known when
+//! the plan is made, or, of files that cannot be written to from here, when that is tried.
 
 use std::io;
 use std::path::Path;
@@ -9,9 +9,9 @@ use nix::unistd::{AccessFlags, eaccess};
 
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct OutOfReach(String);
+pub struct Obstacle(pub String);
 
-impl OutOfReach {
+impl Obstacle {
     /// What containerd has there is not what we see: its files are another machine's or another mount namespace's.
     pub fn elsewhere(directory: &Path) -> Self {
         let directory = directory.display();
@@ -21,7 +21,7 @@ impl OutOfReach {
     }
 
     /// # Errors
-    /// `OutOfReach`: the directory is mounted read-only, as systemd's `ProtectSystem=strict` has it (access(2): EROFS), or
+    /// `Obstacle`: the directory is mounted read-only, as systemd's `ProtectSystem=strict` has it (access(2): EROFS), or
     /// protected.
     pub fn check_writable(directory: &Path) -> Result<()> {
         let Err(error) = eaccess(directory, AccessFlags::W_OK) else {
