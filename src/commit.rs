@@ -25,8 +25,8 @@ use crate::settings::{
 };
 use crate::stages::Stages;
 use crate::system::output::{fill_standard_descriptors, write_all};
-use crate::system::signals;
 use crate::system::text::printable;
+use crate::system::{limits, signals};
 
 /// Runs a commit to its end and returns the exit code.
 pub fn run(arguments: &CommitArguments) -> i32 {
@@ -85,6 +85,7 @@ fn undoing_panics<T>(act: impl FnOnce() -> Result<T>) -> Result<T> {
 
 fn begin() -> Result<()> {
     fill_standard_descriptors()?;
+    limits::raise();
     signals::take_over()
 }
 

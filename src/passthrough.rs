@@ -90,14 +90,9 @@ impl RealNerdctl {
         (!self.is_go_program()).then_some((GUARD, "1"))
     }
 
-    /// Whether the file carries Go's build ID, as its linker leaves it (cmd/internal/buildid of Go's source). What does not
-    /// is a script, or another program, in front of the real nerdctl.
+    /// Else it is a script, or another program, in front of the real nerdctl.
     pub fn is_go_program(&self) -> bool {
-        let mut head = Vec::new();
-        let read =
-            File::open(&self.path).and_then(|file| file.take(PROGRAM_HEAD).read_to_end(&mut head));
-        let note = b"\x04\0\0\0Go\0\0";
-        read.is_ok() && head.windows(note.len()).any(|window| window == note)
+        is_go_program(&self.path)
     }
 
     /// Becomes the real nerdctl, with `words` after its name.
@@ -113,7 +108,8 @@ impl RealNerdctl {
         if let Some((name, value)) = self.guard() {
             set_variable(name, value);
         }
-        nix::unistd::execv(&path, &arguments).with_context(describe)
+        // A path with a slash is not looked for; what is no program is run by a shell, as others do (exec(3)).
+        nix::unistd::execvp(&path, &arguments).with_context(describe)
     }
 }
 
@@ -137,6 +133,16 @@ fn c_strings<'a>(words: impl Iterator<Item = &'a OsStr>) -> Result<Vec<CString>>
         .collect()
 }
 
+/// Without `/proc` whatever is no Go program may be.
 fn is_this_program(path: &Path) -> bool {
-    is_same_file(path, Path::new("/proc/self/exe"))
+    let ours = Path::new("/proc/self/exe");
+    is_same_file(path, ours) || !ours.exists() && !is_go_program(path)
+}
+
+/// Whether the file carries Go's build ID, as its linker leaves it (cmd/internal/buildid of Go's source).
+fn is_go_program(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(PROGRAM_HEAD).read_to_end(&mut head));
+    let note = b"\x04\0\0\0Go\0\0";
+    read.is_ok() && head.windows(note.len()).any(|window| window == note)
 }

@@ -52,16 +52,11 @@ impl Strategy {
     }
 }
 
-/// Where the report goes, if anywhere; the flag counts more than the environment, and nothing where it is empty. `-` is
-/// standard output, as in other programs.
+/// Where the report goes, if anywhere; the flag counts more than the environment, and nothing where it is empty.
 pub fn report_path(typed: Option<&Path>) -> Option<PathBuf> {
     let from_environment = || env::var_os(REPORT).map(PathBuf::from);
     let path = typed.map(Path::to_owned).or_else(from_environment);
-    let path = path.filter(|path| !path.as_os_str().is_empty())?;
-    if path.as_os_str() == "-" {
-        return Some("/dev/stdout".into());
-    }
-    Some(path)
+    path.filter(|path| !path.as_os_str().is_empty())
 }
 
 /// How long a container may be frozen, if anybody says; the flag counts more than the environment.

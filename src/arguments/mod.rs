@@ -99,7 +99,7 @@ impl Invocation {
     pub fn of(mut line: impl Iterator<Item = OsString>) -> Self {
         let program = line.next().unwrap_or_default();
         let mut words: Vec<OsString> = line.collect();
-        let mut is_nerdctl = is_named(&program, "nerdctl");
+        let mut is_nerdctl = !is_our_name(&program);
         if !is_nerdctl && words.first().is_some_and(|first| first == "nerdctl") {
             words.remove(0);
             is_nerdctl = true;
@@ -121,8 +121,10 @@ impl Invocation {
     }
 }
 
-fn is_named(program: &OsStr, name: &str) -> bool {
-    Path::new(program).file_name() == Some(OsStr::new(name))
+/// By any other it is nerdctl, as that is itself by any name: docker's, for one.
+fn is_our_name(program: &OsStr) -> bool {
+    let name = Path::new(program).file_name().unwrap_or_default();
+    name.as_encoded_bytes().starts_with(b"freezeframe")
 }
 
 fn read_commit(words: CommitWords, all: &[OsString]) -> Invocation {

@@ -98,6 +98,7 @@ fn all_but_a_plain_commit_is_passed_on() {
         &["nerdctl", "-n", "commit", "a", "b"],
         &["nerdctl", "container", "ls", "commit", "a", "b"],
         &["nerdctl", "compose", "--file", "commit", "up"],
+        &["/usr/local/bin/docker", "ps"],
     ] {
         assert_eq!(passed_on(line), line[1..], "{line:?}");
     }

@@ -18,6 +18,7 @@ use super::memory::Memory;
 use super::open_directory::OpenDirectory;
 use super::scan::Scan;
 use super::signature::Kind;
+use crate::plan::if_forbidden;
 use crate::system::text::printable;
 use crate::system::tree::{self, Tree};
 
@@ -97,6 +98,7 @@ impl Replica {
             _ => self.make(scan, entry, memory),
         };
         made.with_context(|| describe("cloning", scan, entry.index))
+            .map_err(if_forbidden)
     }
 
     fn make(&mut self, scan: &Scan, entry: &ReadEntry, memory: &Memory) -> Result<bool> {
@@ -152,7 +154,9 @@ impl Replica {
                 let set = self.tree.directory(&path).and_then(|directory| {
                     create::set_directory_attributes(&directory, &node.signature)
                 });
-                ignore_absent(set).with_context(|| describe("cloning", scan, index))?;
+                ignore_absent(set)
+                    .with_context(|| describe("cloning", scan, index))
+                    .map_err(if_forbidden)?;
             }
         }
         Ok(())

@@ -15,7 +15,7 @@ use nix::libc;
 use nix::unistd::{AccessFlags, access};
 
 use crate::system::identity::has_ended;
-use crate::system::mounts::mounts_of;
+use crate::system::mounts::our_mounts;
 
 /// Short enough to matter little within a freeze, long enough not to starve what is to be frozen.
 const POLL_PAUSE: Duration = Duration::from_micros(100);
@@ -74,7 +74,7 @@ impl Cgroup {
     /// specification's `cgroupsPath` or the container's ID names, since a systemd inside moves its process further down.
     /// `None` where no freezer can be reached.
     pub fn of_container(pid: u32, id: &str, cgroups_path: Option<&str>) -> Result<Option<Self>> {
-        let mounts = mounts_of(std::process::id()).context("reading our mounts")?;
+        let mounts = our_mounts()?;
         let membership = match fs::read(format!("/proc/{pid}/cgroup")) {
             Err(error) if has_ended(&error) => return Ok(None),
             membership => membership.with_context(|| format!("reading the cgroup of {pid}"))?,

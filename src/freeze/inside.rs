@@ -1,11 +1,11 @@
 //! Whether this process runs inside the container to be committed: it would freeze itself, and never thaw.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use super::Freezer;
 use crate::containerd::{Containerd, OverlayMount};
 use crate::plan::Subject;
-use crate::system::mounts::{mounts_of, root_of};
+use crate::system::mounts::{our_mounts, root_of};
 
 const INSIDE: &str = "this process runs inside the container to be committed and would freeze itself: run the commit from \
      outside, or use --pause=false";
@@ -35,7 +35,7 @@ impl Freezer {
 /// Where we have process numbers of our own, they say nothing of the container's; our root does.
 fn is_our_root(containerd: &Containerd, subject: &Subject) -> Result<bool> {
     let (snapshotter, key) = (&subject.snapshotter, &subject.snapshot_key);
-    let ours = mounts_of(std::process::id()).context("reading our mounts")?;
+    let ours = our_mounts()?;
     let Some(upper) = root_of(ours).and_then(|root| root.upper()) else {
         return Ok(false);
     };

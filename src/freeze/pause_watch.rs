@@ -14,12 +14,16 @@ use anyhow::Result;
 use super::task::ContainerTask;
 use super::watchdog::Watchdog;
 use super::{HOLD_BOUND, POLL_PAUSE, SETTLING};
+use crate::log;
 use crate::system::lock::DirectoryLock;
 
 /// The first word of a description.
 pub const KIND: &str = "pause";
 /// How long we stay to see the container resumed.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a containerd that does not answer is waited for, and how often it is asked.
+const MOST_AWAY: Duration = Duration::from_secs(600);
+const ASK_PAUSE: Duration = Duration::from_millis(100);
 
 /// The container that may be paused, and where whoever pauses it holds a lock.
 pub struct Pause {
@@ -44,19 +48,24 @@ impl Pause {
         Ok(Self { task, lock })
     }
 
-    /// Resumes the container once it is seen paused. Errors may pass, and there is nobody who could do more about them.
+    /// Resumes the container once it is seen paused. A containerd that is being restarted comes back, and with it the pause.
     pub fn undo(&self) {
-        let mut end = Instant::now() + SETTLING;
+        let began = Instant::now();
+        let mut end = began + SETTLING;
         let mut has_waited = false;
         while Instant::now() < end {
             match self.try_to_undo() {
                 Ok(State::Resumed) => return,
                 // It was resumed, and a pause that comes now is another.
                 Ok(State::Running) if has_waited => return,
-                Ok(State::Running) | Err(_) => {}
+                Ok(State::Running) => {}
                 Ok(State::Locked) => {
                     has_waited = true;
                     end = Instant::now() + SETTLING;
+                }
+                Err(_) => {
+                    std::thread::sleep(ASK_PAUSE);
+                    end = (Instant::now() + SETTLING).min(began + MOST_AWAY);
                 }
             }
             std::thread::sleep(POLL_PAUSE);
@@ -88,6 +97,8 @@ enum State {
 /// Held while the real nerdctl may pause the container.
 pub struct PauseWatch {
     watchdog: Watchdog,
+    /// A command that resumes the container.
+    remedy: String,
 }
 
 impl PauseWatch {
@@ -95,7 +106,8 @@ impl PauseWatch {
     pub fn start(pause: &Pause) -> Result<Self> {
         let mut watchdog = Watchdog::start(pause.description(), HOLD_BOUND)?;
         watchdog.about_to_delegate()?;
-        Ok(Self { watchdog })
+        let remedy = pause.task.remedy();
+        Ok(Self { watchdog, remedy })
     }
 
     /// What the real nerdctl must hold open.
@@ -105,10 +117,13 @@ impl PauseWatch {
 
     /// The real nerdctl has ended, or was never started. What it has started may hold the pipe open still.
     pub fn end(mut self, may_be_paused: bool) {
-        if may_be_paused {
-            self.watchdog.leave(PATIENCE);
-        } else {
+        if !may_be_paused {
             self.watchdog.dismiss();
+        } else if !self.watchdog.leave(PATIENCE) {
+            let remedy = self.remedy;
+            log::warnings(&[format!(
+                "the container may be paused for a while yet: `{remedy}` resumes it at once"
+            )]);
         }
     }
 }

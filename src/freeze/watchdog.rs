@@ -195,7 +195,6 @@ pub fn run(words: &[OsString]) -> Result<()> {
     signals::block_all()?;
     nix::unistd::setsid().context("leaving the session")?;
     let ward = Ward::from_description(words)?;
-    let parent = ProcessIdentity::of(parent_id()).context("finding the committing process")?;
     io::stdout()
         .write_all(&[READY])
         .and_then(|()| io::stdout().flush())?;
@@ -207,7 +206,7 @@ pub fn run(words: &[OsString]) -> Result<()> {
             Event::Late if ward.free() => duty = Duty::Mark,
             Event::Late => duty = Duty::told(ABOUT_TO_FREEZE, hold),
             Event::Gone => {
-                let is_over = ward.end(duty, &parent.to_string());
+                let is_over = ward.end(duty);
                 ensure!(is_over, "the container may still be frozen");
                 return Ok(());
             }
@@ -217,7 +216,11 @@ pub fn run(words: &[OsString]) -> Result<()> {
 
 /// What the watchdog watches over.
 enum Ward {
-    Freeze(Freezer),
+    /// A freeze that `holder` makes, the committing process.
+    Freeze {
+        freezer: Freezer,
+        holder: ProcessIdentity,
+    },
     Pause(Pause),
 }
 
@@ -227,14 +230,18 @@ impl Ward {
             [kind, rest @ ..] if kind == pause_watch::KIND => {
                 Pause::from_description(rest).map(Self::Pause)
             }
-            _ => Freezer::from_description(words).map(Self::Freeze),
+            _ => Ok(Self::Freeze {
+                freezer: Freezer::from_description(words)?,
+                holder: ProcessIdentity::of(parent_id())
+                    .context("finding the committing process")?,
+            }),
         }
     }
 
     /// False where it is as it was.
     fn free(&self) -> bool {
         match self {
-            Self::Freeze(freezer) => thaw(freezer),
+            Self::Freeze { freezer, .. } => thaw(freezer),
             Self::Pause(pause) => {
                 pause.undo();
                 true
@@ -242,8 +249,8 @@ impl Ward {
         }
     }
 
-    /// The committing process, `parent`, has ended with that left to do; says whether nothing is left any more.
-    fn end(&self, duty: Duty, parent: &str) -> bool {
+    /// The committing process has ended with that left to do; says whether nothing is left any more.
+    fn end(&self, duty: Duty) -> bool {
         let is_over = match duty {
             // It may have died between its mark and its freeze, or between the thaw and the mark's removal.
             Duty::Nothing => true,
@@ -251,17 +258,17 @@ impl Ward {
             Duty::Mark => self.is_free(),
             Duty::Freeze(_) | Duty::Pause => self.free(),
         };
-        if let Self::Freeze(freezer) = self
+        if let Self::Freeze { freezer, holder } = self
             && is_over
         {
-            mark::forget(&freezer.name(), parent);
+            mark::forget(&freezer.name(), &holder.to_string());
         }
         is_over
     }
 
     fn is_free(&self) -> bool {
         match self {
-            Self::Freeze(freezer) => matches!(freezer.is_frozen(), Ok(false)),
+            Self::Freeze { freezer, .. } => matches!(freezer.is_frozen(), Ok(false)),
             Self::Pause(_) => true,
         }
     }

@@ -17,13 +17,14 @@ use serde_json::Value;
 
 pub use base::BaseImage;
 pub use cgroup_name::own_part;
-pub use obstacle::{Obstacle, is_of_view};
+pub use obstacle::{Obstacle, if_forbidden, is_of_view};
 pub use resolve::{InspectFailed, NoSuchContainer};
 pub use subject::Subject;
 
 use crate::arguments::{CommitArguments, Property};
 use crate::containerd::Containerd;
 use crate::settings::Strategy;
+use crate::system::identity::is_proc_ours;
 use crate::system::{privileges, tree};
 
 /// Shims whose containers share the host's kernel, so that the host sees all they write.
@@ -127,6 +128,10 @@ fn check(subject: &Subject, arguments: &CommitArguments) -> Result<()> {
     ensure!(
         tree::resolves_beneath(),
         Obstacle("the kernel does not resolve paths beneath a directory (openat2)".to_owned())
+    );
+    ensure!(
+        is_proc_ours(),
+        Obstacle("/proc is none of this process's PID namespace".to_owned())
     );
     match privileges::obstacle()? {
         Some(obstacle) => bail!(Obstacle(obstacle)),

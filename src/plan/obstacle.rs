@@ -4,8 +4,9 @@
 use std::io;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use nix::unistd::{AccessFlags, eaccess};
+use rustix::io::Errno;
 
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -38,6 +39,21 @@ impl Obstacle {
     }
 }
 
+/// What we are forbidden to make, as a unit with systemd's `RestrictSUIDSGID=` or `SystemCallFilter=` is (seccomp(2)), the daemon
+/// can. Other errors stay as they are.
+pub fn if_forbidden(error: Error) -> Error {
+    let is_forbidden = |cause: &(dyn std::error::Error + 'static)| {
+        let inner = cause.downcast_ref::<io::Error>();
+        let errno = inner.and_then(Errno::from_io_error);
+        let errno = errno.or_else(|| cause.downcast_ref().copied());
+        matches!(errno, Some(Errno::PERM | Errno::NOSYS))
+    };
+    if error.chain().any(is_forbidden) {
+        return Obstacle(format!("{error:#}")).into();
+    }
+    error
+}
+
 /// Whether an error tells of other files, or other rights, than containerd has; any other may have passed by the next try.
 pub fn is_of_view(error: &io::Error) -> bool {
     use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
@@ -45,4 +61,25 @@ pub fn is_of_view(error: &io::Error) -> bool {
         error.kind(),
         NotFound | NotADirectory | PermissionDenied | ReadOnlyFilesystem
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_forbidden_is_an_obstacle_and_what_fails_is_none() {
+        let of = |errno: Errno| {
+            let plain = Error::from(errno).context("cloning /x");
+            let wrapped = Error::from(io::Error::from(errno)).context("cloning /x");
+            [plain, wrapped].map(if_forbidden)
+        };
+        for error in of(Errno::PERM).into_iter().chain(of(Errno::NOSYS)) {
+            assert!(error.to_string().starts_with("cloning /x: "), "{error}");
+            assert!(error.is::<Obstacle>(), "{error}");
+        }
+        for error in of(Errno::NOSPC).into_iter().chain(of(Errno::ACCESS)) {
+            assert!(!error.is::<Obstacle>(), "{error}");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use rustix::fs::{major, minor};
 
 use super::{Obstacle, Subject, is_of_view};
 use crate::containerd::{Containerd, OverlayMount, TaskStatus};
-use crate::system::mounts::{MountEntry, mounts_of, root_of};
+use crate::system::mounts::{MountEntry, mounts_of, our_mounts, root_of};
 use crate::system::same_file::is_same_file;
 
 /// File systems on which a change time has been shown to move with every change that survives a syncfs.
@@ -89,7 +89,7 @@ fn check_running(containerd: &Containerd, subject: &Subject, upper: &Path) -> Re
 
 /// Whether we see it mounted, as the shim does that where containerd's state is.
 fn is_mounted_here(upper: &Path) -> Result<bool> {
-    let ours = mounts_of(std::process::id()).context("reading our mounts")?;
+    let ours = our_mounts()?;
     Ok(ours.iter().any(|mount| shows(mount, upper)))
 }
 
@@ -101,7 +101,7 @@ pub fn is_proven(upper: &Path) -> Result<bool> {
         return Ok(PROVEN.contains(&magic));
     }
     let device = fs::metadata(upper).with_context(asking)?.dev();
-    let mounts = mounts_of(std::process::id()).context("reading our mounts")?;
+    let mounts = our_mounts()?;
     Ok(is_ext4s(&mounts, (major(device), minor(device))))
 }
 

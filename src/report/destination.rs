@@ -1,4 +1,5 @@
 //! Where a report goes: to a file, whole or not at all, or to what is there and is none (a device, a pipe, our own output).
+//! `-` is standard output, as in other programs.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use nix::unistd::{AccessFlags, eaccess};
-use rustix::fs::{Mode, OFlags, fcntl_setfl, major, minor};
+use rustix::fs::{Mode, OFlags, fcntl_getfl, fcntl_setfl, major, minor};
 use rustix::io::Errno;
 use rustix::stdio::{stderr, stdout};
 
@@ -28,12 +29,15 @@ const READER_POLL: Duration = Duration::from_millis(20);
 /// Whether a report can be put at `path`, to be asked before anything is done.
 pub fn check(path: &Path) -> Result<()> {
     let describe = || format!("the report {} cannot be written", path.display());
+    if let Some(output) = own_output(path) {
+        return check_output(output).with_context(describe);
+    }
     let names_directory = path.is_dir() || path.as_os_str().as_bytes().ends_with(b"/");
     ensure!(!names_directory, "{}: it is a directory", describe());
     let checked = if !is_stream(path) {
         let access = AccessFlags::W_OK | AccessFlags::X_OK;
         eaccess(directory_of(&destination(path)), access).map_err(io::Error::from)
-    } else if own_output(path).is_some() || is_pipe(path) {
+    } else if is_pipe(path) {
         eaccess(path, AccessFlags::W_OK).map_err(io::Error::from)
     } else {
         check_stream(path)
@@ -60,22 +64,28 @@ pub fn write(path: &Path, text: &[u8]) -> Result<()> {
     Ok(written?)
 }
 
-/// What is there is not to be replaced: a device, a pipe, or what our own output goes to.
+/// What is there is not to be replaced: a device, a pipe.
 fn is_stream(path: &Path) -> bool {
-    let Ok(there) = fs::metadata(path) else {
-        return false;
-    };
-    let is_other = !there.is_file() && !there.is_dir();
-    is_other || own_output(path).is_some()
+    fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir())
 }
 
 /// Which of our own outputs goes to `path`.
 fn own_output(path: &Path) -> Option<BorrowedFd<'static>> {
+    if path.as_os_str() == "-" {
+        return Some(stdout());
+    }
     let goes_there = |output: &BorrowedFd| {
         let link = format!("/proc/self/fd/{}", output.as_raw_fd());
         is_same_file(path, link.as_ref())
     };
     [stdout(), stderr()].into_iter().find(goes_there)
+}
+
+/// What we were given open is written to, whoever may open it.
+fn check_output(output: BorrowedFd) -> io::Result<()> {
+    let mode = fcntl_getfl(output)? & OFlags::ACCMODE;
+    let is_writable = mode == OFlags::WRONLY || mode == OFlags::RDWR;
+    is_writable.then_some(()).ok_or_else(|| Errno::BADF.into())
 }
 
 /// Where links lead, so that they stay, though nothing be there yet; the kernel decides whether they may be followed

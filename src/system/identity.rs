@@ -47,7 +47,7 @@ impl ProcessIdentity {
         let (Ok(our_boot), Ok(our_home)) = (boot_id(), namespace("pid")) else {
             return false;
         };
-        home == our_home && (boot != our_boot || has_gone(pid, &start))
+        home == our_home && (boot != our_boot || is_proc_ours() && has_gone(pid, &start))
     }
 
     /// Ends the process that wrote `identity`, even one that is stopped; nothing else that has got its number since.
@@ -89,6 +89,13 @@ impl std::fmt::Display for ProcessIdentity {
         } = self;
         write!(formatter, "{pid}:{start_time}:{boot}:{namespace}")
     }
+}
+
+/// Whether `/proc` knows processes by the numbers that they have to us. It does not where it was mounted in another PID
+/// namespace (`proc(5)`).
+pub fn is_proc_ours() -> bool {
+    fs::read_link("/proc/self")
+        .is_ok_and(|own| own.as_os_str() == std::process::id().to_string().as_str())
 }
 
 /// Whether the process that had this number and start time is there no more.

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod descriptors;
 pub mod file;
 pub mod identity;
+pub mod limits;
 pub mod lock;
 #[cfg(test)]
 pub mod memory;

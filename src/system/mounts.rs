@@ -6,6 +6,8 @@ use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context, Result};
+
 /// One line of a mountinfo file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MountEntry {
@@ -43,7 +45,17 @@ impl MountEntry {
 
 /// The mounts that process `pid` sees, in the order in which they were mounted.
 pub fn mounts_of(pid: u32) -> io::Result<Vec<MountEntry>> {
-    let text = fs::read(format!("/proc/{pid}/mountinfo"))?;
+    read(&format!("/proc/{pid}/mountinfo"))
+}
+
+/// Those that we see.
+pub fn our_mounts() -> Result<Vec<MountEntry>> {
+    let path = "/proc/self/mountinfo";
+    read(path).with_context(|| format!("reading {path}"))
+}
+
+fn read(path: &str) -> io::Result<Vec<MountEntry>> {
+    let text = fs::read(path)?;
     Ok(text
         .split(|byte| *byte == b'\n')
         .filter_map(parse)

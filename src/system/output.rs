@@ -1,11 +1,12 @@
 //! Writing to what others gave us to write to: to the end, whatever its mode, and to nothing that we opened ourselves.
 
 use std::fs::File;
-use std::os::fd::{BorrowedFd, IntoRawFd, RawFd};
+use std::os::fd::{BorrowedFd, IntoRawFd};
 
 use anyhow::{Context, Result};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use rustix::io::{Errno, write};
+use rustix::io::{Errno, fcntl_getfd, write};
+use rustix::stdio::{stderr, stdin, stdout};
 
 /// Writes all of `bytes`, also to a descriptor that somebody made non-blocking. A reader that has gone has seen enough.
 pub fn write_all(descriptor: BorrowedFd, mut bytes: &[u8]) -> Result<()> {
@@ -29,15 +30,15 @@ pub fn write_all(descriptor: BorrowedFd, mut bytes: &[u8]) -> Result<()> {
 /// Opens what is closed of standard input, output and error as /dev/null, so that no file of ours gets their numbers
 /// and with them what is printed.
 pub fn fill_standard_descriptors() -> Result<()> {
-    loop {
-        let descriptor: RawFd = File::options()
-            .read(true)
-            .write(true)
-            .open("/dev/null")
-            .context("opening /dev/null")?
-            .into_raw_fd();
-        if descriptor > 2 {
-            return nix::unistd::close(descriptor).context("closing /dev/null");
-        }
+    let is_closed = |descriptor: BorrowedFd| fcntl_getfd(descriptor).is_err();
+    for _ in [stdin(), stdout(), stderr()]
+        .into_iter()
+        .filter(|one| is_closed(*one))
+    {
+        let mut options = File::options();
+        let file = options.read(true).write(true).open("/dev/null");
+        // The lowest number that is free is that one (open(2)), and stays so.
+        let _ = file.context("opening /dev/null")?.into_raw_fd();
     }
+    Ok(())
 }

@@ -4,7 +4,9 @@
 use crate::FREEZEFRAME;
 use crate::report::on_terminal;
 use crate::scripted::Scripted;
-use harness::{BASE, Container, Daemon, FileSystem, Result, Tree, View, outcome, own_program};
+use harness::{
+    BASE, Container, Daemon, FileSystem, Leftovers, Result, Tree, View, outcome, own_program,
+};
 use nix::libc;
 use rustix::fs::{major, minor};
 use serde_json::Value;
@@ -70,6 +72,26 @@ fn a_kernel_that_does_not_resolve_paths_beneath_a_directory_is_left_to_the_real_
     Ok(())
 }
 
+/// As in a unit that systemd has forbidden system calls, or bits of modes.
+#[test]
+fn what_we_are_forbidden_to_make_is_left_to_the_real_nerdctl() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    container.shell("echo something >/srv/new; mkfifo /srv/pipe")?;
+    daemon.ctr().collect_garbage()?;
+    let before = Leftovers::now(&container)?;
+    let mknodat = libc::SYS_mknodat.to_string();
+    let probe = own_program("probe")?.display().to_string();
+    let reason = delegated_behind(&container, &[&probe, "without", &mknodat])?;
+    assert_eq!(
+        reason,
+        "cloning /srv/pipe: Function not implemented (os error 38)"
+    );
+    daemon.ctr().run(&["images", "rm", "--sync", REFERENCE])?;
+    before.assert_unchanged(&Leftovers::now(&container)?);
+    Ok(())
+}
+
 /// Commits a container that has made `/srv/new` by a command that begins with `words`; returns why it was delegated.
 fn delegated_behind(container: &Container, words: &[&str]) -> Result<String> {
     let daemon = container.daemon();
@@ -83,6 +105,18 @@ fn delegated_behind(container: &Container, words: &[&str]) -> Result<String> {
     let view = View::snapshot(daemon, REFERENCE)?;
     assert!(view.tree()?.entries.contains_key(OsStr::new("srv/new")));
     Ok(report["reason"].as_str().unwrap_or_default().to_owned())
+}
+
+/// As after `unshare --pid` without `--mount-proc`.
+#[test]
+fn a_proc_of_another_pid_namespace_is_left_to_the_real_nerdctl() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    container.shell("echo something >/srv/new")?;
+    let unshared = ["unshare", "--pid", "--fork"];
+    let reason = delegated_behind(&container, &unshared)?;
+    assert_eq!(reason, "/proc is none of this process's PID namespace");
+    Ok(())
 }
 
 /// As in a container that has containerd's socket, and snapshots of another containerd where that has its own.

@@ -185,6 +185,28 @@ fn who_writes_to_the_same_file_afterwards_does_so_behind_the_report() -> Result 
     Ok(())
 }
 
+/// Where it cannot be opened, or is not even named.
+#[test]
+fn standard_output_is_what_we_were_given() -> Result {
+    let daemon = Daemon::start()?;
+    let container = changed_container(&daemon)?;
+    let folder = daemon.new_folder("devices")?;
+    let folder = folder.display();
+    let without_names = format!(
+        "mount -t tmpfs none {folder} && mkdir {folder}/shm && mount --rbind /dev/shm {folder}/shm &&
+         mknod -m 666 {folder}/null c 1 3 && mount --rbind {folder} /dev && exec \"$@\""
+    );
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    let mut command =
+        freezeframe.command_behind(&["unshare", "--mount", "sh", "-c", &without_names, "sh"]);
+    let commit = command.args(["commit", &container.name, REFERENCE, "--report", "-"]);
+    let printed = outcome(commit)?.succeeded()?.text();
+    let (digest, report) = printed.split_once('\n').expect("two lines");
+    let report: Value = serde_json::from_str(report)?;
+    assert_eq!(report["config_digest"], digest);
+    Ok(())
+}
+
 #[test]
 fn on_a_terminal_one_line_says_the_essence() -> Result {
     let daemon = Daemon::start()?;

@@ -72,6 +72,24 @@ fn a_commit_whose_files_may_not_become_so_large_says_so_and_leaves_nothing() -> 
     Ok(())
 }
 
+/// Go raises those of descriptors, and the daemon, which has no such limits, writes stock's files.
+#[test]
+fn limits_that_we_may_raise_are_no_hindrance() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    container.shell("head -c 8000000 /dev/urandom >/srv/large")?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    let limited = [
+        "sh",
+        "-c",
+        "ulimit -Sf 2048 && ulimit -Sn 12 && exec \"$@\"",
+        "sh",
+    ];
+    let mut command = freezeframe.command_behind(&limited);
+    outcome(command.args(["commit", &container.name, IMAGE]))?.succeeded()?;
+    Ok(())
+}
+
 /// A cgroup that no more than so many threads may be in; removed when dropped.
 struct Limit {
     cgroup: PathBuf,

@@ -22,6 +22,35 @@ fn the_named_program_counts_more_than_path() -> Result {
     Ok(())
 }
 
+/// As a shell and execvp(3) do.
+#[test]
+fn a_script_that_names_no_interpreter_is_run_by_a_shell() -> Result {
+    let setting = Setting::new()?;
+    let real = setting.script("real", b"echo from a script, \"$@\"\n")?;
+    let seen = outcome(setting.nerdctl(&real).arg("two words"))?.succeeded()?;
+    assert_eq!(seen.text(), "from a script, two words");
+    Ok(())
+}
+
+#[test]
+fn without_proc_the_real_one_is_known_as_a_go_program() -> Result {
+    let setting = Setting::new()?;
+    let script = "#!/bin/sh\necho \"$@\"\nexit\n\x04\0\0\0Go\0\0";
+    let real = setting.program_in_path("real", script)?;
+    let links = setting.path_folder("links")?;
+    symlink(FREEZEFRAME, links.join("nerdctl"))?;
+    let hidden = "mount -t tmpfs none /proc && exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", hidden, "sh"]);
+    command.arg(links.join("nerdctl")).arg("ps");
+    let own = std::env::var_os("PATH").unwrap_or_default();
+    let folders = [links, real].into_iter().chain(std::env::split_paths(&own));
+    let path = std::env::join_paths(folders)?;
+    let seen = outcome(bare(&mut command).env("PATH", path))?.succeeded()?;
+    assert_eq!(seen.text(), "ps");
+    Ok(())
+}
+
 #[test]
 fn a_name_without_a_slash_is_looked_for_in_path_and_nowhere_else() -> Result {
     let setting = Setting::new()?;

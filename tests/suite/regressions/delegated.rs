@@ -120,6 +120,36 @@ fn a_pause_that_the_real_nerdctl_could_not_undo_is_undone() -> Result {
     Ok(())
 }
 
+/// A call to a containerd that is away may fail only after ten seconds, and there is one of the real nerdctl's and one of the
+/// watchdog's.
+#[test]
+fn a_pause_is_undone_once_containerd_is_back() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    let freezer = container.freezer()?;
+    let script = format!(
+        "$nerdctl pause {} >/dev/null; echo $$ >$folder/process; exec sleep 1000",
+        container.name
+    );
+    let real = Scripted::new(&daemon, &script)?;
+    let freezeframe = real.before_us(&daemon)?;
+    let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+    let committing = freezeframe.start_commit(&container, IMAGE, &[])?;
+    let process = wait_until("the pause", Duration::from_secs(10), || {
+        Ok(real.lines("process").pop())
+    })?;
+    daemon.end(Signal::KILL)?;
+    kill(Pid::from_raw(process.parse()?), signal::SIGKILL)?;
+    let said = committing.finish()?.outcome.error_text();
+    assert!(said.contains("tasks resume"), "{said}");
+    sleep(Duration::from_secs(15));
+    assert!(freezer.is_frozen(), "there was nobody to resume it");
+    daemon.start_again()?;
+    wait_until("the container running", Duration::from_secs(30), || {
+        Ok((!freezer.is_frozen()).then_some(()))
+    })
+}
+
 #[test]
 fn a_pause_of_somebody_else_is_not_undone() -> Result {
     let daemon = Daemon::start()?;
