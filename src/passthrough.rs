@@ -118,13 +118,14 @@ fn absolute_or_slashed(path: PathBuf) -> Result<PathBuf> {
     if path.as_os_str().as_bytes().contains(&b'/') {
         return Ok(path);
     }
-    let Ok(found) = which::which(&path) else {
+    let found: Vec<PathBuf> = which::which_all(&path).into_iter().flatten().collect();
+    let other = found.iter().find(|path| !is_this_program(path));
+    other.or(found.first()).cloned().with_context(|| {
         let name = path.display();
-        bail!(
+        format!(
             "{VARIABLE} names {name}, which is not in PATH: set it to the path of the real nerdctl"
-        );
-    };
-    Ok(found)
+        )
+    })
 }
 
 fn c_strings<'a>(words: impl Iterator<Item = &'a OsStr>) -> Result<Vec<CString>> {

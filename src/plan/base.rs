@@ -34,8 +34,6 @@ pub struct BaseImage {
     is_below_commit: bool,
     /// Whether the container's image record led to it.
     is_named: bool,
-    /// How many of the layers the content store lacks.
-    missing: usize,
 }
 
 /// The images of all of the layers; without any, those below a commit of the container.
@@ -43,6 +41,27 @@ fn preferred(images: Vec<BaseImage>) -> Vec<BaseImage> {
     let (below, whole): (Vec<_>, Vec<_>) =
         images.into_iter().partition(|base| base.is_below_commit);
     if whole.is_empty() { below } else { whole }
+}
+
+/// The one that the container was most likely made from.
+fn closest(
+    containerd: &Containerd,
+    subject: &Subject,
+    images: Vec<BaseImage>,
+) -> Result<Option<BaseImage>> {
+    let host = || format!("linux/{}", platform::host_architecture());
+    let platform = subject.labels.get(PLATFORM_LABEL);
+    let platform = platform.map_or_else(host, String::clone);
+    let rated = images.into_iter().map(|base| {
+        let fits = platform::is_for(&base.config, &platform);
+        let distance = likeness::distance(&base.config, &subject.spec);
+        Ok(((!fits, distance, base.missing(containerd)?), base))
+    });
+    let rated: Vec<_> = rated.collect::<Result<_>>()?;
+    let best = rated
+        .into_iter()
+        .min_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(best.map(|(_, base)| base))
 }
 
 impl BaseImage {
@@ -62,20 +81,13 @@ impl BaseImage {
         if found.is_empty() {
             found = preferred(search.images(search.conceivable()?)?);
         }
-        for base in &mut found {
-            base.is_named = is_named;
-            base.missing = search.missing(&base.layers)?;
-        }
-        let host = || format!("linux/{}", platform::host_architecture());
-        let platform = subject.labels.get(PLATFORM_LABEL);
-        let platform = platform.map_or_else(host, String::clone);
-        let best = found.into_iter().min_by_key(|base| {
-            let fits = platform::is_for(&base.config, &platform);
-            let distance = likeness::distance(&base.config, &subject.spec);
-            (!fits, distance, base.missing)
-        });
+        let best = if found.len() == 1 {
+            found.pop()
+        } else {
+            closest(containerd, subject, found)?
+        };
         match best {
-            Some(best) => Ok(best),
+            Some(best) => Ok(Self { is_named, ..best }),
             None => bail!(
                 "the image that container {} was made from ({}) is no longer in the content store, nor is any other with \
                  its layers: pull it again, or tag it with its old name",
@@ -95,7 +107,7 @@ impl BaseImage {
         variables(&self.config, "/config/Env")
     }
 
-    /// What whoever makes an image on top of this one has to know; `name` is that of the container's image.
+    /// What whoever has made an image on top of this one has to know; `name` is that of the container's image.
     pub fn warnings(&self, containerd: &Containerd, name: &str) -> Vec<String> {
         let warnings = [self.is_unnamed(name), self.lacks(containerd, name)];
         warnings.into_iter().flatten().collect()
@@ -120,7 +132,9 @@ impl BaseImage {
 
     /// How to get what is lacking as well, where its name leads to that.
     fn lacks(&self, containerd: &Containerd, name: &str) -> Option<String> {
-        if self.missing == 0 {
+        // The image is made, whether or not containerd still answers.
+        let missing = self.missing(containerd).unwrap_or_default();
+        if missing == 0 {
             return None;
         }
         let flags = containerd.flags();
@@ -132,10 +146,19 @@ impl BaseImage {
             String::new()
         };
         Some(format!(
-            "{} of the {} layers of the base image are not in the content store: the new image runs here, but cannot be \
+            "{missing} of the {} layers of the base image are not in the content store: the new image runs here, but cannot be \
              pushed or saved until they are fetched again{remedy}",
-            self.missing,
             self.layers.len()
         ))
+    }
+
+    /// How many of the layers the content store lacks.
+    fn missing(&self, containerd: &Containerd) -> Result<usize> {
+        let mut missing = 0;
+        for layer in &self.layers {
+            let found = containerd.blob_info(layer.digest().as_ref())?;
+            missing += usize::from(found.is_none());
+        }
+        Ok(missing)
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 use containerd_client::services::v1::Info;
-use oci_spec::image::{Descriptor, ImageManifest};
+use oci_spec::image::ImageManifest;
 use serde_json::Value;
 
 use super::{BaseImage, spelling};
@@ -120,7 +120,6 @@ impl Search<'_> {
             is_below_commit,
             // Neither is known of one by itself.
             is_named: false,
-            missing: 0,
         }))
     }
 
@@ -129,19 +128,6 @@ impl Search<'_> {
         let steps = config.get("history").and_then(Value::as_array);
         let last = steps.and_then(|steps| steps.last()?.get("created_by")?.as_str());
         last == Some(self.command_line)
-    }
-
-    /// How many of the layers the content store lacks.
-    pub fn missing(&self, layers: &[Descriptor]) -> Result<usize> {
-        let mut missing = 0;
-        for layer in layers {
-            missing += usize::from(
-                self.containerd
-                    .blob_info(layer.digest().as_ref())?
-                    .is_none(),
-            );
-        }
-        Ok(missing)
     }
 
     /// `None` where the content store lacks it, or it is damaged, or not JSON.

@@ -3,7 +3,7 @@
 
 use super::{IMAGE, MINE, assert_runs, changed, commit, commit_quietly, digest_of, layers, mine};
 use crate::FREEZEFRAME;
-use harness::{Container, Daemon, Leftovers, Outcome, Result};
+use harness::{Container, Daemon, Leftovers, Outcome, Result, Signal};
 
 const AGAIN: &str = "docker.io/library/again:latest";
 
@@ -72,6 +72,21 @@ fn the_warning_counts_the_layers_that_are_missing() -> Result {
     );
     mine("mine").import(&daemon, MINE)?;
     commit_quietly(&container)
+}
+
+#[test]
+fn layers_that_are_discarded_during_the_commit_are_counted() -> Result {
+    let daemon = Daemon::start()?;
+    let container = without_layers(&daemon, 0)?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    let mut committing = freezeframe.start_commit(&container, IMAGE, &["--debug"])?;
+    committing.wait_for_stage("scan")?;
+    committing.stop()?;
+    discard(&daemon, MINE, 2)?;
+    committing.signal(Signal::CONT)?;
+    let said = committing.finish()?.succeeded()?.outcome.error_text();
+    assert!(said.contains("2 of the 3 layers"), "{said}");
+    Ok(())
 }
 
 #[test]

@@ -104,8 +104,11 @@ fn our_own_links_in_path_are_passed_over() -> Result {
     let path = std::env::join_paths([&chained, &soft, &hard, &real])?;
     for folder in [&soft, &chained, &hard] {
         let mut command = Command::new(folder.join("nerdctl"));
-        let seen = outcome(bare(&mut command).env("PATH", &path).arg("hello"))?.succeeded()?;
+        let command = bare(&mut command).env("PATH", &path).arg("hello");
+        let seen = outcome(command)?.succeeded()?;
         assert_eq!(seen.stdout, b"hello\0", "as {}", folder.display());
+        let seen = outcome(command.env("FREEZEFRAME_NERDCTL", "nerdctl"))?.succeeded()?;
+        assert_eq!(seen.stdout, b"hello\0", "by name, as {}", folder.display());
     }
     Ok(())
 }
