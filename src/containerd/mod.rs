@@ -7,6 +7,7 @@
 
 mod blob_writer;
 mod content;
+mod error;
 mod images;
 mod ingest;
 pub mod labels;
@@ -31,10 +32,12 @@ use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
 pub use blob_writer::{BlobWriter, WrittenBlob};
+pub use error::Unreachable;
 pub use lease::Lease;
 pub use snapshots::OverlayMount;
 pub use tasks::{Task, TaskStatus};
 
+use error::{CallError, absent_is_none};
 use runtime::Runtime;
 
 use crate::log;
@@ -141,10 +144,8 @@ impl Containerd {
         match self.call(client.server(())) {
             Ok(answer) => Ok(answer.uuid),
             Err(CallError::Daemon(status)) => {
-                log::debug(&format!(
-                    "containerd does not say who it is: {}",
-                    said_by(&status)
-                ));
+                let error = CallError::Daemon(status);
+                log::debug(&format!("it does not say who it is: {error}"));
                 Ok(String::new())
             }
             Err(stopped) => Err(stopped.into()),
@@ -274,64 +275,6 @@ fn check_access(address: &Path) -> Result<(), Unreachable> {
         let reason = lowercase_reason(&error.into());
         Unreachable(format!("cannot access containerd socket {name}: {reason}"))
     })
-}
-
-/// There is no daemon at the address.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Unreachable(String);
-
-impl Unreachable {
-    fn at(address: &Path) -> Self {
-        Self(format!(
-            "cannot reach containerd at {}: is it running, and is the address right (--address, CONTAINERD_ADDRESS)?",
-            address.display()
-        ))
-    }
-}
-
-/// Why a call did not succeed.
-#[derive(Debug, thiserror::Error)]
-pub enum CallError {
-    #[error("containerd: {}", said_by(.0))]
-    Daemon(Status),
-    #[error("{0}")]
-    Stopped(#[source] signals::Stopped),
-}
-
-impl CallError {
-    fn is(&self, code: Code) -> bool {
-        matches!(self, Self::Daemon(status) if status.code() == code)
-    }
-
-    fn is_lost(&self) -> bool {
-        matches!(self, Self::Daemon(status) if is_lost(status))
-    }
-}
-
-/// Whether the connection broke, or cannot be made: such a status has a source, what containerd says has none.
-fn is_lost(status: &Status) -> bool {
-    std::error::Error::source(status).is_some()
-}
-
-fn said_by(status: &Status) -> &str {
-    if is_lost(status) {
-        return "the connection is lost: it has ended, or was restarted; try again when it runs";
-    }
-    status.message()
-}
-
-impl From<Status> for CallError {
-    fn from(status: Status) -> Self {
-        Self::Daemon(status)
-    }
-}
-
-fn absent_is_none<T>(answer: Result<T, CallError>) -> Result<Option<T>, CallError> {
-    match answer {
-        Err(error) if error.is(Code::NotFound) => Ok(None),
-        other => other.map(Some),
-    }
 }
 
 /// A field that containerd always sends.
