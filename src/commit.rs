@@ -11,7 +11,6 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::arguments::CommitArguments;
-use crate::capture::overlay_attributes::MergedOnly;
 use crate::containerd::{Containerd, TaskStatus, Unreachable};
 use crate::delegate::{self, Delegation, PauseRefused, Try};
 use crate::direct::DirectCommit;
@@ -173,7 +172,7 @@ impl<'a> Commit<'a> {
         let reason = match plan {
             Plan::Direct(plan) => match self.commit_directly(scene, &plan) {
                 // Nothing but trying tells, and of that nothing is left by now.
-                Err(error) if is_for_the_real_one(&error) && strategy != Strategy::Direct => {
+                Err(error) if error.is::<Obstacle>() && strategy != Strategy::Direct => {
                     format!("{error:#}")
                 }
                 done => return done.map_err(explain).map(|()| 0),
@@ -323,11 +322,6 @@ impl<'a> Commit<'a> {
         }
         Ok(())
     }
-}
-
-/// Whether the real nerdctl, or the daemon on its behalf, can do what we cannot.
-fn is_for_the_real_one(error: &anyhow::Error) -> bool {
-    error.is::<MergedOnly>() || error.is::<Obstacle>()
 }
 
 fn needed<R>(real: Option<R>, reason: &str) -> Result<R> {

@@ -7,7 +7,6 @@ use anyhow::{Error, Result};
 
 use crate::arguments::CommitArguments;
 use crate::capture::lower::Lower;
-use crate::capture::overlay_attributes::MergedOnly;
 use crate::capture::{Capture, Captured, Tally, unchanged};
 use crate::containerd::{Containerd, Lease, OverlayMount, TaskStatus};
 use crate::freeze;
@@ -15,7 +14,7 @@ use crate::image::{Image, Parts};
 use crate::layer::{self, Layer};
 use crate::locks::Locks;
 use crate::log;
-use crate::plan::{DirectPlan, Subject};
+use crate::plan::{DirectPlan, Obstacle, Subject, if_forbidden};
 use crate::prepared::prepare;
 use crate::report::{Report, milliseconds};
 use crate::settings::Reserve;
@@ -60,7 +59,12 @@ impl DirectCommit<'_> {
         let capture = self.capture(&prepared, &name_in_marks);
         let captured = capture.run(stages, &mut tally);
         drop(locks);
-        if captured.as_ref().is_err_and(Error::is::<MergedOnly>) {
+        let captured = captured.and_then(|captured| {
+            let compare = || yielding(|| leave_unchanged_out(&captured, &prepared));
+            stages.time("compare", compare)?;
+            Ok(captured)
+        });
+        if captured.as_ref().is_err_and(Error::is::<Obstacle>) {
             // The real nerdctl freezes and warns, if anybody.
             return captured.map(drop);
         }
@@ -69,9 +73,6 @@ impl DirectCommit<'_> {
         let captured = captured?;
         report.bytes_cloned = Some(captured.bytes_cloned);
         log::warnings(&captured.warnings);
-        stages.time("compare", || {
-            yielding(|| leave_unchanged_out(&captured, &prepared))
-        })?;
         let (layer, write_back) = stages.time("layer", || {
             yielding(|| layer::write(containerd, &captured, arguments.compression))
         })?;
@@ -84,8 +85,11 @@ impl DirectCommit<'_> {
             snapshot_key: &key,
         };
         let image = stages.time("image", || parts.write(containerd))?;
-        log::warnings(&plan.base.warnings(containerd, &subject.image));
         stages.time("release", || drop(lease));
+        let warnings = plan
+            .base
+            .warnings(&containerd.for_cleaning_up(), &subject.image);
+        log::warnings(&warnings);
         report.image = Some(arguments.reference.clone());
         report_image(report, &layer, image);
         Ok(())
@@ -107,7 +111,7 @@ impl DirectCommit<'_> {
 }
 
 fn leave_unchanged_out(captured: &Captured, prepared: &OverlayMount) -> Result<()> {
-    unchanged::leave_out(&captured.tree, &Lower::open(&prepared.lower)?)
+    unchanged::leave_out(&captured.tree, &Lower::open(&prepared.lower)?).map_err(if_forbidden)
 }
 
 fn report_freezes(report: &mut Report, tally: &Tally) {

@@ -7,7 +7,7 @@
 
 use std::convert::Infallible;
 use std::env;
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
 use nix::unistd::{AccessFlags, eaccess};
 
 use crate::system::children::set_variable;
@@ -24,6 +25,10 @@ const VARIABLE: &str = "FREEZEFRAME_NERDCTL";
 const GUARD: &str = "FREEZEFRAME_PASSED_ON";
 /// Where a linker puts the notes: right after the program headers.
 const PROGRAM_HEAD: u64 = 16 << 10;
+/// More than the first line of most scripts.
+const LINE: u64 = 256;
+const SHELL: &CStr = c"/bin/sh";
+const THIS_PROGRAM: &str = "/proc/self/exe";
 /// Exit code of a shell that does not find a command.
 pub const NOT_FOUND: i32 = 127;
 
@@ -70,8 +75,11 @@ impl RealNerdctl {
         let Ok(candidates) = which::which_all("nerdctl") else {
             return Ok(None);
         };
-        let mut others = candidates.filter(|path| !is_this_program(path));
-        Ok(others.next().map(|path| Self { path }))
+        let others: Vec<PathBuf> = candidates.filter(|path| !is_this_program(path)).collect();
+        // Where we do not know ourselves, one of them may be us; a Go program is not.
+        let best = others.iter().find(|path| is_known() || is_go_program(path));
+        let best = best.or(others.first()).cloned();
+        Ok(best.map(|path| Self { path }))
     }
 
     pub fn path(&self) -> &Path {
@@ -108,8 +116,13 @@ impl RealNerdctl {
         if let Some((name, value)) = self.guard() {
             set_variable(name, value);
         }
-        // A path with a slash is not looked for; what is no program is run by a shell, as others do (exec(3)).
-        nix::unistd::execvp(&path, &arguments).with_context(describe)
+        let run = nix::unistd::execv(&path, &arguments);
+        if run == Err(Errno::ENOEXEC) && is_script(&self.path) {
+            // As a shell does, and execvp(3).
+            let arguments: Vec<CString> = std::iter::once(SHELL.into()).chain(arguments).collect();
+            return nix::unistd::execv(SHELL, &arguments).with_context(describe);
+        }
+        run.with_context(describe)
     }
 }
 
@@ -134,10 +147,21 @@ fn c_strings<'a>(words: impl Iterator<Item = &'a OsStr>) -> Result<Vec<CString>>
         .collect()
 }
 
-/// Without `/proc` whatever is no Go program may be.
 fn is_this_program(path: &Path) -> bool {
-    let ours = Path::new("/proc/self/exe");
-    is_same_file(path, ours) || !ours.exists() && !is_go_program(path)
+    is_same_file(path, Path::new(THIS_PROGRAM))
+}
+
+/// Whether there is a `/proc` that tells which program this is.
+fn is_known() -> bool {
+    Path::new(THIS_PROGRAM).exists()
+}
+
+/// Whether a shell would run it where the kernel does not: it is text, at least in its first line.
+fn is_script(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(LINE).read_to_end(&mut head));
+    let line = head.split(|byte| *byte == b'\n').next();
+    read.is_ok() && !head.is_empty() && line.is_some_and(|line| !line.contains(&0))
 }
 
 /// Whether the file carries Go's build ID, as its linker leaves it (cmd/internal/buildid of Go's source).

@@ -6,6 +6,7 @@ use std::os::fd::BorrowedFd;
 
 use anyhow::{Result, ensure};
 
+use crate::plan::Obstacle;
 use crate::system::attributes::Attributes;
 
 /// A file that has so much of its own writing as a whiteout is none.
@@ -21,16 +22,19 @@ pub fn is_opaque(attributes: &Attributes) -> io::Result<bool> {
     Ok(value.is_some_and(|value| value == b"y"))
 }
 
-/// The upper directory does not hold all of an entry: what it lacks is in the merged view, which the differ reads.
-#[derive(Debug, thiserror::Error)]
-#[error("overlayfs keeps part of it in a lower layer ({0})")]
-pub struct MergedOnly(&'static str);
-
-/// The attributes of an entry that is all there.
+/// The attributes of an entry.
+///
+/// # Errors
+/// `Obstacle`: the upper directory does not hold all of it. What it lacks is in the merged view, which the differ reads.
 pub fn own_attributes(file: BorrowedFd<'_>) -> Result<Attributes<'_>> {
     let attributes = Attributes::of(file)?;
     for name in MERGED_ONLY {
-        ensure!(attributes.value(name)?.is_none(), MergedOnly(name));
+        ensure!(
+            attributes.value(name)?.is_none(),
+            Obstacle(format!(
+                "overlayfs keeps part of it in a lower layer ({name})"
+            ))
+        );
     }
     Ok(attributes)
 }

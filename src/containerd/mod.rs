@@ -145,7 +145,7 @@ impl Containerd {
             Ok(answer) => Ok(answer.uuid),
             Err(CallError::Daemon(status)) => {
                 let error = CallError::Daemon(status);
-                log::debug(&format!("it does not say who it is: {error}"));
+                log::debug(&format!("no identity of containerd: {error}"));
                 Ok(String::new())
             }
             Err(stopped) => Err(stopped.into()),

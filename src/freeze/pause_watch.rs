@@ -9,7 +9,7 @@ use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::task::ContainerTask;
 use super::watchdog::Watchdog;
@@ -23,7 +23,7 @@ pub const KIND: &str = "pause";
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a containerd that does not answer is waited for, and how often it is asked.
 const MOST_AWAY: Duration = Duration::from_secs(600);
-const ASK_PAUSE: Duration = Duration::from_millis(100);
+const ASK_PAUSE: Duration = Duration::from_secs(1);
 
 /// The container that may be paused, and where whoever pauses it holds a lock.
 pub struct Pause {
@@ -50,8 +50,7 @@ impl Pause {
 
     /// Resumes the container once it is seen paused. A containerd that is being restarted comes back, and with it the pause.
     pub fn undo(&self) {
-        let began = Instant::now();
-        let mut end = began + SETTLING;
+        let mut end = Instant::now() + SETTLING;
         let mut has_waited = false;
         while Instant::now() < end {
             match self.try_to_undo() {
@@ -63,13 +62,30 @@ impl Pause {
                     has_waited = true;
                     end = Instant::now() + SETTLING;
                 }
-                Err(_) => {
-                    std::thread::sleep(ASK_PAUSE);
-                    end = (Instant::now() + SETTLING).min(began + MOST_AWAY);
-                }
+                Err(_) => match self.await_containerd() {
+                    Ok(true) => end = Instant::now() + SETTLING,
+                    Ok(false) => {}
+                    Err(_) => return,
+                },
             }
             std::thread::sleep(POLL_PAUSE);
         }
+    }
+
+    /// Waits for a containerd that does not answer; says whether it had to.
+    ///
+    /// # Errors
+    /// It does not come back.
+    fn await_containerd(&self) -> Result<bool> {
+        let containerd = self.task.containerd.for_cleaning_up();
+        let began = Instant::now();
+        let mut was_away = false;
+        while let Err(error) = containerd.ensure_it_answers() {
+            ensure!(began.elapsed() < MOST_AWAY, error);
+            was_away = true;
+            std::thread::sleep(ASK_PAUSE);
+        }
+        Ok(was_away)
     }
 
     fn try_to_undo(&self) -> Result<State> {
@@ -97,8 +113,7 @@ enum State {
 /// Held while the real nerdctl may pause the container.
 pub struct PauseWatch {
     watchdog: Watchdog,
-    /// A command that resumes the container.
-    remedy: String,
+    task: ContainerTask,
 }
 
 impl PauseWatch {
@@ -106,8 +121,8 @@ impl PauseWatch {
     pub fn start(pause: &Pause) -> Result<Self> {
         let mut watchdog = Watchdog::start(pause.description(), HOLD_BOUND)?;
         watchdog.about_to_delegate()?;
-        let remedy = pause.task.remedy();
-        Ok(Self { watchdog, remedy })
+        let task = pause.task.clone();
+        Ok(Self { watchdog, task })
     }
 
     /// What the real nerdctl must hold open.
@@ -119,10 +134,10 @@ impl PauseWatch {
     pub fn end(mut self, may_be_paused: bool) {
         if !may_be_paused {
             self.watchdog.dismiss();
-        } else if !self.watchdog.leave(PATIENCE) {
-            let remedy = self.remedy;
+        } else if !self.watchdog.leave(PATIENCE) && !self.task.is_known() {
             log::warnings(&[format!(
-                "the container may be paused for a while yet: `{remedy}` resumes it at once"
+                "containerd does not answer: should the container still be paused when it does, `{}` resumes it",
+                self.task.remedy()
             )]);
         }
     }

@@ -36,6 +36,11 @@ impl ContainerTask {
         Ok(self.containerd.task(&self.container)?.status == TaskStatus::Paused)
     }
 
+    /// Whether the daemon answers for it.
+    pub fn is_known(&self) -> bool {
+        self.for_cleaning_up().is_paused().is_ok()
+    }
+
     pub fn processes(&self) -> Result<Vec<u32>> {
         self.containerd.task_processes(&self.container)
     }

@@ -18,7 +18,7 @@ use rustix::io::retry_on_intr;
 
 use super::pause_watch::{self, Pause};
 use super::{Freezer, mark};
-use crate::system::children::{ends_within, is_readable_within};
+use crate::system::children::{close_inherited, ends_within, is_readable_within};
 use crate::system::identity::{ProcessIdentity, has_ended};
 use crate::system::signals;
 
@@ -192,6 +192,7 @@ pub fn run(words: &[OsString]) -> Result<()> {
         .context("the watchdog is started by a commit")?;
     let hold = hold.to_string_lossy().parse().unwrap_or(u64::MAX);
     let hold = Duration::from_millis(hold).min(LONGEST);
+    close_inherited();
     signals::block_all()?;
     nix::unistd::setsid().context("leaving the session")?;
     let ward = Ward::from_description(words)?;

@@ -1,6 +1,6 @@
 //! The plan: made once, before anything is made. Direct, with all that a direct commit needs to know, or delegate,
 //! with the reason. What fails after the plan is an error, never another plan, but for what only trying tells
-//! (`Obstacle`, `capture::overlay_attributes::MergedOnly`).
+//! (`Obstacle`).
 
 pub mod base;
 mod cgroup_name;
@@ -131,7 +131,7 @@ fn check(subject: &Subject, arguments: &CommitArguments) -> Result<()> {
     );
     ensure!(
         is_proc_ours(),
-        Obstacle("/proc is none of this process's PID namespace".to_owned())
+        Obstacle("/proc is not that of this process's PID namespace".to_owned())
     );
     match privileges::obstacle()? {
         Some(obstacle) => bail!(Obstacle(obstacle)),

@@ -1,5 +1,5 @@
-//! What stands in the way of a direct commit, and not of the real nerdctl's, whose daemon reads and writes the files: known when
-//! the plan is made, or, of files that cannot be written to from here, when that is tried.
+//! What stands in the way of a direct commit, and not of the real nerdctl's, whose daemon reads and writes the files: known
+//! when the plan is made, or when the files are read and written.
 
 use std::io;
 use std::path::Path;
@@ -39,8 +39,7 @@ impl Obstacle {
     }
 }
 
-/// What we are forbidden to make, as a unit with systemd's `RestrictSUIDSGID=` or `SystemCallFilter=` is (seccomp(2)), the daemon
-/// can. Other errors stay as they are.
+/// What we are forbidden to make (seccomp(2), or a cgroup's devices), the daemon can. Other errors stay as they are.
 pub fn if_forbidden(error: Error) -> Error {
     let is_forbidden = |cause: &(dyn std::error::Error + 'static)| {
         let inner = cause.downcast_ref::<io::Error>();

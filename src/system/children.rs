@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use rustix::process::{PidfdFlags, pidfd_open};
 
-use super::signals;
+use super::{limits, signals};
 
 /// Changes the environment that a program which we become will find. Only for when there is one thread.
 pub fn set_variable(name: &str, value: &str) {
@@ -28,6 +29,7 @@ pub fn tie_to_this_process(command: &mut Command, pipe: Option<BorrowedFd>) {
     let parent = Pid::this();
     let tie = move || {
         signals::restore_in_child()?;
+        limits::restore();
         nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)?;
         if Pid::parent() != parent {
             return Err(io::Error::from(Errno::ESRCH));
@@ -41,6 +43,13 @@ pub fn tie_to_this_process(command: &mut Command, pipe: Option<BorrowedFd>) {
     };
     // SAFETY: between fork and exec only system calls are made, and nothing is allocated.
     unsafe { command.pre_exec(tie) };
+}
+
+/// Closes whatever this process was started with beside standard input, output and error, where the kernel can
+/// (`close_range(2)`: Linux 5.9). Only for when nothing else is open.
+pub fn close_inherited() {
+    // SAFETY: nobody here has opened a descriptor yet, so that none that is closed is anybody's.
+    unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
 }
 
 /// Waits for the end of a child; false where it has not come when `bound` has passed.

@@ -30,15 +30,13 @@ pub fn write_all(descriptor: BorrowedFd, mut bytes: &[u8]) -> Result<()> {
 /// Opens what is closed of standard input, output and error as /dev/null, so that no file of ours gets their numbers
 /// and with them what is printed.
 pub fn fill_standard_descriptors() -> Result<()> {
-    let is_closed = |descriptor: BorrowedFd| fcntl_getfd(descriptor).is_err();
-    for _ in [stdin(), stdout(), stderr()]
-        .into_iter()
-        .filter(|one| is_closed(*one))
-    {
-        let mut options = File::options();
-        let file = options.read(true).write(true).open("/dev/null");
-        // The lowest number that is free is that one (open(2)), and stays so.
-        let _ = file.context("opening /dev/null")?.into_raw_fd();
+    for descriptor in [stdin(), stdout(), stderr()] {
+        if fcntl_getfd(descriptor).is_err() {
+            let mut options = File::options();
+            let file = options.read(true).write(true).open("/dev/null");
+            // The lowest number that is free is that one (open(2)), and stays so.
+            let _ = file.context("opening /dev/null")?.into_raw_fd();
+        }
     }
     Ok(())
 }

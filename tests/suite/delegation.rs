@@ -77,18 +77,24 @@ fn a_kernel_that_does_not_resolve_paths_beneath_a_directory_is_left_to_the_real_
 fn what_we_are_forbidden_to_make_is_left_to_the_real_nerdctl() -> Result {
     let daemon = Daemon::start()?;
     let container = daemon.run(&["sleep", "1000"])?;
-    container.shell("echo something >/srv/new; mkfifo /srv/pipe")?;
     daemon.ctr().collect_garbage()?;
     let before = Leftovers::now(&container)?;
     let mknodat = libc::SYS_mknodat.to_string();
     let probe = own_program("probe")?.display().to_string();
-    let reason = delegated_behind(&container, &[&probe, "without", &mknodat])?;
-    assert_eq!(
-        reason,
-        "cloning /srv/pipe: Function not implemented (os error 38)"
-    );
-    daemon.ctr().run(&["images", "rm", "--sync", REFERENCE])?;
-    before.assert_unchanged(&Leftovers::now(&container)?);
+    for (change, stage) in [
+        (
+            "rm -r /srv/many; mkdir /srv/many",
+            "leaving out what did not change",
+        ),
+        ("mkfifo /srv/pipe", "cloning /srv/pipe"),
+    ] {
+        container.shell(&format!("echo something >/srv/new; {change}"))?;
+        let reason = delegated_behind(&container, &[&probe, "without", &mknodat])?;
+        let forbidden = "Function not implemented (os error 38)";
+        assert_eq!(reason, format!("{stage}: {forbidden}"));
+        daemon.ctr().run(&["images", "rm", "--sync", REFERENCE])?;
+        before.assert_unchanged(&Leftovers::now(&container)?);
+    }
     Ok(())
 }
 
@@ -102,6 +108,7 @@ fn delegated_behind(container: &Container, words: &[&str]) -> Result<String> {
     outcome(commit.args([&container.name, REFERENCE]))?.succeeded()?;
     let report: Value = serde_json::from_slice(&fs::read(report)?)?;
     assert_eq!(report["strategy"], "delegate");
+    assert!(report["frozen_ms"].is_null(), "{report}");
     let view = View::snapshot(daemon, REFERENCE)?;
     assert!(view.tree()?.entries.contains_key(OsStr::new("srv/new")));
     Ok(report["reason"].as_str().unwrap_or_default().to_owned())
@@ -115,7 +122,7 @@ fn a_proc_of_another_pid_namespace_is_left_to_the_real_nerdctl() -> Result {
     container.shell("echo something >/srv/new")?;
     let unshared = ["unshare", "--pid", "--fork"];
     let reason = delegated_behind(&container, &unshared)?;
-    assert_eq!(reason, "/proc is none of this process's PID namespace");
+    assert_eq!(reason, "/proc is not that of this process's PID namespace");
     Ok(())
 }
 

@@ -3,8 +3,9 @@
 
 use std::io::Read;
 
-use crate::system::attributes::CAPABILITY_ATTRIBUTE;
 use tar::{Archive, EntryType, Header};
+
+use crate::system::attributes::CAPABILITY_ATTRIBUTE;
 
 #[derive(Debug, PartialEq, Eq)]
 pub struct ReadEntry {

@@ -78,9 +78,10 @@ fn the_warning_counts_the_layers_that_are_missing() -> Result {
 fn layers_that_are_discarded_during_the_commit_are_counted() -> Result {
     let daemon = Daemon::start()?;
     let container = without_layers(&daemon, 0)?;
+    container.shell("head -c 100000000 /dev/urandom >/srv/bulk")?;
     let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
     let mut committing = freezeframe.start_commit(&container, IMAGE, &["--debug"])?;
-    committing.wait_for_stage("scan")?;
+    committing.wait_for_stage("copy")?;
     committing.stop()?;
     discard(&daemon, MINE, 2)?;
     committing.signal(Signal::CONT)?;

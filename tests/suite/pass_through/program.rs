@@ -29,6 +29,13 @@ fn a_script_that_names_no_interpreter_is_run_by_a_shell() -> Result {
     let real = setting.script("real", b"echo from a script, \"$@\"\n")?;
     let seen = outcome(setting.nerdctl(&real).arg("two words"))?.succeeded()?;
     assert_eq!(seen.text(), "from a script, two words");
+    for broken in [&b""[..], b"\x7fELF\x02\x01\x01\0echo\n"] {
+        let broken = setting.script("broken", broken)?;
+        let seen = outcome(&mut setting.nerdctl(&broken))?;
+        assert_eq!(seen.status.code(), Some(127), "{}", seen.describe());
+        let said = seen.error_text();
+        assert!(said.contains("Exec format error"), "{said}");
+    }
     Ok(())
 }
 
