@@ -14,6 +14,10 @@ use super::signature::{Kind, Signature};
 use crate::system::attributes::Attributes;
 use crate::system::check::Check;
 use crate::system::tree::{self, Tree};
+use crate::system::workers;
+
+/// Names of one directory that a thread looks for before it takes more.
+const NAMES_AT_ONCE: usize = 64;
 
 /// The layers, the uppermost first.
 pub struct Lower {
@@ -100,16 +104,28 @@ impl Merged {
         &self,
         known: &HashSet<&[u8]>,
         check: &Check,
-    ) -> io::Result<BTreeSet<Box<[u8]>>> {
-        let mut names = BTreeSet::new();
+    ) -> Result<BTreeSet<Box<[u8]>>> {
+        let mut names: BTreeSet<Box<[u8]>> = BTreeSet::new();
         for (_, directory) in &self.directories {
             for_each_name(directory.as_fd(), check, |name| {
-                if !known.contains(name) && !names.contains(name) && self.look(name)?.is_some() {
+                if !known.contains(name) {
                     names.insert(name.into());
                 }
                 Ok(())
             })?;
         }
-        Ok(names)
+        let names: Vec<_> = names.into_iter().collect();
+        let shown = workers::map(names.len(), NAMES_AT_ONCE, |range| {
+            let is_shown = |name: &[u8]| {
+                check()?;
+                Ok(self.look(name)?.is_some())
+            };
+            let names = names[range].iter();
+            names.map(|name| is_shown(name)).collect::<Result<Vec<_>>>()
+        })?;
+        let shown = names.into_iter().zip(shown.into_iter().flatten());
+        Ok(shown
+            .filter_map(|(name, shown)| shown.then_some(name))
+            .collect())
     }
 }

@@ -20,7 +20,7 @@ use anyhow::{Context, Result};
 use rustix::fs::{AtFlags, readlinkat, unlinkat};
 
 use super::create::{make_whiteout, set_time};
-use super::lower::{Below, Layers, Lower};
+use super::lower::{Below, Layers, Lower, Merged};
 use super::overlay_attributes::{OPAQUE_ATTRIBUTE, is_opaque};
 use super::scan::{Node, ROOT, Scan};
 use super::signature::{Kind, Signature};
@@ -29,8 +29,11 @@ use crate::system::check::{Check, unless_stopped};
 use crate::system::signals;
 use crate::system::text::printable;
 use crate::system::tree::{self, Tree};
+use crate::system::workers;
 
-const BUFFER: usize = 1 << 20;
+/// Entries of one directory that a thread compares before it takes more.
+const ENTRIES_AT_ONCE: usize = 64;
+const LARGEST_BUFFER: u64 = 1 << 20;
 
 /// Leaves out of `clone`, which is complete, what `lower` has just so, and names what it hides.
 pub fn leave_out(clone: &Tree, lower: &Lower) -> Result<()> {
@@ -100,17 +103,14 @@ impl<'a> Comparison<'a> {
             return Ok(());
         }
         let merged = self.lower.directory(&layers, &path)?;
-        for &child in &children {
-            check()?;
-            let (node, name) = (self.scan.node(child), self.scan.name(child));
-            let below = merged.look(name)?;
-            self.unchanged[child] = match &below {
-                None => node.kind() == Kind::Whiteout,
-                Some(below) => is_same(directory.as_fd(), node, name, below)?,
-            };
-            if let Some(below) = below {
-                self.layers[child] = below.layers;
-            }
+        let compared = workers::map(children.len(), ENTRIES_AT_ONCE, |range| {
+            let children = children[range].iter();
+            let compare = |child: &usize| self.compare(*child, directory.as_fd(), &merged, check);
+            children.map(compare).collect::<Result<Vec<_>>>()
+        })?;
+        for (&child, (unchanged, layers)) in children.iter().zip(compared.into_iter().flatten()) {
+            self.unchanged[child] = unchanged;
+            self.layers[child] = layers;
         }
         self.hides[index] = self.hides[self.scan.parent(index)] || is_opaque;
         if self.hides[index] {
@@ -122,6 +122,22 @@ impl<'a> Comparison<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether an entry of `directory` is the same below, by itself, and which layers have it as a directory.
+    fn compare(
+        &self,
+        child: usize,
+        directory: BorrowedFd<'_>,
+        merged: &Merged,
+        check: &Check,
+    ) -> Result<(bool, Layers)> {
+        check()?;
+        let (node, name) = (self.scan.node(child), self.scan.name(child));
+        Ok(match merged.look(name)? {
+            None => (node.kind() == Kind::Whiteout, Layers::new()),
+            Some(below) => (is_same(directory, node, name, &below)?, below.layers),
+        })
     }
 
     /// Names of one inode have changed together; a directory has with anything in it.
@@ -224,7 +240,7 @@ fn is_same(
     match node.kind() {
         Kind::Directory => Ok(true),
         _ if !have_same_time_and_size(here, there) => Ok(false),
-        Kind::File => have_same_content(directory, below.parent, name),
+        Kind::File => have_same_content([directory, below.parent], name, here.size()),
         Kind::Symlink => {
             let target = |parent| readlinkat(parent, OsStr::from_bytes(name), Vec::new());
             Ok(target(directory)? == target(below.parent)?)
@@ -246,11 +262,14 @@ fn have_same_time_and_size(here: &Signature, there: &Signature) -> bool {
     here.modified == there.modified && here.size() == there.size()
 }
 
-fn have_same_content(one: BorrowedFd<'_>, other: BorrowedFd<'_>, name: &[u8]) -> io::Result<bool> {
+/// Of the files `name` in two directories, both of this size.
+fn have_same_content(directories: [BorrowedFd<'_>; 2], name: &[u8], size: u64) -> io::Result<bool> {
+    let buffer = size.clamp(1, LARGEST_BUFFER).try_into().unwrap_or(1);
     let open = |parent| -> io::Result<_> {
         let file = File::from(tree::open_at(parent, name, |_| true)?);
-        Ok(BufReader::with_capacity(BUFFER, file))
+        Ok(BufReader::with_capacity(buffer, file))
     };
+    let [one, other] = directories;
     let (mut one, mut other) = (open(one)?, open(other)?);
     loop {
         signals::check().map_err(io::Error::other)?;

@@ -2,7 +2,7 @@
 //! compressed each by itself, and go on one after the other.
 //!
 //! How is decided by samples of a piece: what does not become smaller is stored, as trying takes as long as compressing
-//! does, and what becomes smaller by a second look at what repeats is looked at so.
+//! does, unless files in it are alike, and what becomes smaller by a second look at what repeats is looked at so.
 
 use std::io::Write;
 use std::sync::mpsc::Receiver;
@@ -23,6 +23,14 @@ const SAMPLES: usize = 8;
 const SAMPLE: usize = 2 << 10;
 /// A piece is stored if so many hundredths of its samples are left.
 const HARDLY_SMALLER: usize = 99;
+/// Files begin at blocks of an archive (tar(5)), and so do copies of them, of which a distance of deflate has so many.
+const BLOCK: usize = 512;
+const BLOCKS_OF_WINDOW: usize = (32 << 10) / BLOCK;
+/// What a block begins with.
+const HEAD: usize = 8;
+const SLOTS: u32 = 8;
+/// One block of so many that begin as another one is enough to look for what repeats.
+const FEW_REPETITIONS: usize = 16;
 /// A thorough search is worth its time where it leaves no more than so many hundredths of what a fast one leaves. Of
 /// words in a random order it leaves 99, of programs and sources 90.
 const WORTH_ITS_TIME: usize = 97;
@@ -72,7 +80,7 @@ fn effort(deflate: &mut Deflate, piece: &[u8]) -> Option<Effort> {
     let mut left = |effort| deflate.compress(&samples, effort).len() * 100;
     let fast = left(Effort::Fast);
     if fast >= samples.len() * HARDLY_SMALLER {
-        return None;
+        return repeats(piece).then_some(Effort::Fast);
     }
     let is_worth_it = left(Effort::Thorough) <= fast * WORTH_ITS_TIME / 100;
     Some(if is_worth_it {
@@ -80,4 +88,52 @@ fn effort(deflate: &mut Deflate, piece: &[u8]) -> Option<Effort> {
     } else {
         Effort::Fast
     })
+}
+
+/// Whether blocks begin as others just before them do, which samples do not see.
+fn repeats(piece: &[u8]) -> bool {
+    // By a hash of their heads: most are still there when they are one of those just before.
+    let mut seen = [(0_u64, usize::MAX); 1 << SLOTS];
+    let mut repetitions = 0;
+    for (index, block) in piece.chunks_exact(BLOCK).enumerate() {
+        let mut head = [0; HEAD];
+        head.copy_from_slice(&block[..HEAD]);
+        let head = u64::from_le_bytes(head);
+        let slot = head.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - SLOTS);
+        let (earlier, place) = &mut seen[slot as usize];
+        let is_near = place
+            .checked_add(BLOCKS_OF_WINDOW)
+            .is_some_and(|end| index <= end);
+        repetitions += usize::from(*earlier == head && is_near);
+        (*earlier, *place) = (head, index);
+    }
+    repetitions * FEW_REPETITIONS * BLOCK >= piece.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layer::deflate::tests::noise;
+
+    fn length(piece: &[u8]) -> usize {
+        compressed(&mut Deflate::default(), piece).len()
+    }
+
+    #[test]
+    fn what_does_not_become_smaller_is_stored_and_copies_of_it_are_not() {
+        let noise = noise(256, 1 << 20);
+        assert!(
+            length(&noise) > noise.len(),
+            "stored, with a little around it"
+        );
+        let file = &noise[..BLOCK * 40];
+        let copies = file.repeat(noise.len() / file.len());
+        assert!(length(&copies) < noise.len() / 10);
+        let far = &noise[..BLOCK * (BLOCKS_OF_WINDOW + 1)];
+        let far = far.repeat(noise.len() / far.len());
+        assert!(
+            length(&far) > far.len(),
+            "there is nothing to be found in the window"
+        );
+    }
 }

@@ -103,4 +103,4 @@ fn zeros<T: Clone + Debug + Default, const N: usize>() -> Box<[T; N]> {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

@@ -14,7 +14,7 @@ fn compressed(bytes: &[u8], effort: Effort) -> Vec<u8> {
 }
 
 /// Bytes below `kinds` (a linear congruential generator).
-fn noise(kinds: u32, length: usize) -> Vec<u8> {
+pub fn noise(kinds: u32, length: usize) -> Vec<u8> {
     let mut state = 1_u64;
     let next = move || {
         state = state
