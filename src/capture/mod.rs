@@ -61,8 +61,6 @@ use writers::Writers;
 /// Passes before the freeze stop when they are so short, or no longer become shorter.
 const MOST_PASSES: usize = 4;
 const SHORT_PASS: Duration = Duration::from_millis(150);
-/// Where so many entries change, and half of those that the pass before found, the next pass would find them again.
-const MANY_CHANGES: usize = 1000;
 /// Tries before it is said that the container does not hold still: it may be stopping and starting.
 const MOST_TRIES: usize = 20;
 /// Freezes that end because they last too long, or are expected to after one that did.
@@ -177,9 +175,8 @@ impl Capture<'_> {
             }
             let pass = clone.pass_ahead(&|| self.processes())?;
             let shrinks = pass.elapsed < previous.elapsed * 2 / 3;
-            let is_storm = pass.changed > MANY_CHANGES && pass.changed > previous.changed / 2;
             previous = pass;
-            if !shrinks || is_storm {
+            if !shrinks {
                 break;
             }
         }
