@@ -158,16 +158,21 @@ fn is_known() -> bool {
 
 /// Whether a shell would run it where the kernel does not: it is text, at least in its first line.
 fn is_script(path: &Path) -> bool {
-    let mut head = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(LINE).read_to_end(&mut head));
+    let head = head_of(path, LINE);
     let line = head.split(|byte| *byte == b'\n').next();
-    read.is_ok() && !head.is_empty() && line.is_some_and(|line| !line.contains(&0))
+    !head.is_empty() && line.is_some_and(|line| !line.contains(&0))
 }
 
 /// Whether the file carries Go's build ID, as its linker leaves it (cmd/internal/buildid of Go's source).
 fn is_go_program(path: &Path) -> bool {
-    let mut head = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(PROGRAM_HEAD).read_to_end(&mut head));
     let note = b"\x04\0\0\0Go\0\0";
-    read.is_ok() && head.windows(note.len()).any(|window| window == note)
+    let head = head_of(path, PROGRAM_HEAD);
+    head.windows(note.len()).any(|window| window == note)
+}
+
+/// What a file begins with, so many bytes at most; nothing where it cannot be read.
+fn head_of(path: &Path, length: u64) -> Vec<u8> {
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(length).read_to_end(&mut head));
+    read.map(|_| head).unwrap_or_default()
 }

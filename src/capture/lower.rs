@@ -115,15 +115,11 @@ impl Merged {
             })?;
         }
         let names: Vec<_> = names.into_iter().collect();
-        let shown = workers::map(names.len(), NAMES_AT_ONCE, |range| {
-            let is_shown = |name: &[u8]| {
-                check()?;
-                Ok(self.look(name)?.is_some())
-            };
-            let names = names[range].iter();
-            names.map(|name| is_shown(name)).collect::<Result<Vec<_>>>()
+        let shown = workers::map_each(&names, NAMES_AT_ONCE, |name| {
+            check()?;
+            Ok(self.look(name)?.is_some())
         })?;
-        let shown = names.into_iter().zip(shown.into_iter().flatten());
+        let shown = names.into_iter().zip(shown);
         Ok(shown
             .filter_map(|(name, shown)| shown.then_some(name))
             .collect())

@@ -205,16 +205,11 @@ impl Scan {
         while !level.is_empty() {
             let mut next = Vec::new();
             for part in level.chunks(DIRECTORIES_HELD) {
-                let contents = workers::map(part.len(), DIRECTORIES_AT_ONCE, |range| {
-                    let directories = part[range].iter();
-                    directories
-                        .map(|index| {
-                            let signature = &self.node(*index).signature;
-                            directory::read(tree, &self.path(*index), signature, check)
-                        })
-                        .collect::<Result<Vec<_>>>()
+                let contents = workers::map_each(part, DIRECTORIES_AT_ONCE, |index| {
+                    let signature = &self.node(*index).signature;
+                    directory::read(tree, &self.path(*index), signature, check)
                 })?;
-                for (&parent, content) in part.iter().zip(contents.iter().flatten()) {
+                for (&parent, content) in part.iter().zip(&contents) {
                     self.add_content(parent, content, &mut next)?;
                 }
             }

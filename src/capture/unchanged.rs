@@ -103,12 +103,10 @@ impl<'a> Comparison<'a> {
             return Ok(());
         }
         let merged = self.lower.directory(&layers, &path)?;
-        let compared = workers::map(children.len(), ENTRIES_AT_ONCE, |range| {
-            let children = children[range].iter();
-            let compare = |child: &usize| self.compare(*child, directory.as_fd(), &merged, check);
-            children.map(compare).collect::<Result<Vec<_>>>()
+        let compared = workers::map_each(&children, ENTRIES_AT_ONCE, |child| {
+            self.compare(*child, directory.as_fd(), &merged, check)
         })?;
-        for (&child, (unchanged, layers)) in children.iter().zip(compared.into_iter().flatten()) {
+        for (&child, (unchanged, layers)) in children.iter().zip(compared) {
             self.unchanged[child] = unchanged;
             self.layers[child] = layers;
         }

@@ -143,8 +143,7 @@ impl Containerd {
         let mut client = IntrospectionClient::new(self.channel.clone());
         match self.call(client.server(())) {
             Ok(answer) => Ok(answer.uuid),
-            Err(CallError::Daemon(status)) => {
-                let error = CallError::Daemon(status);
+            Err(error @ CallError::Daemon(_)) => {
                 log::debug(&format!("no identity of containerd: {error}"));
                 Ok(String::new())
             }

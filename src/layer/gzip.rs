@@ -10,7 +10,7 @@ use std::sync::mpsc::Receiver;
 use anyhow::Result;
 use crc32fast::Hasher;
 
-use super::deflate::{Deflate, Effort};
+use super::deflate::{Deflate, Effort, repetitions};
 use super::in_order::{self, Workers};
 use super::pieces::AHEAD;
 
@@ -23,12 +23,8 @@ const SAMPLES: usize = 8;
 const SAMPLE: usize = 2 << 10;
 /// A piece is stored if so many hundredths of its samples are left.
 const HARDLY_SMALLER: usize = 99;
-/// Files begin at blocks of an archive (tar(5)), and so do copies of them, of which a distance of deflate has so many.
+/// Files begin at blocks of an archive (tar(5)), and so do copies of them.
 const BLOCK: usize = 512;
-const BLOCKS_OF_WINDOW: usize = (32 << 10) / BLOCK;
-/// What a block begins with.
-const HEAD: usize = 8;
-const SLOTS: u32 = 8;
 /// One block of so many that begin as another one is enough to look for what repeats.
 const FEW_REPETITIONS: usize = 16;
 /// A thorough search is worth its time where it leaves no more than so many hundredths of what a fast one leaves. Of
@@ -92,28 +88,16 @@ fn effort(deflate: &mut Deflate, piece: &[u8]) -> Option<Effort> {
 
 /// Whether blocks begin as others just before them do, which samples do not see.
 fn repeats(piece: &[u8]) -> bool {
-    // By a hash of their heads: most are still there when they are one of those just before.
-    let mut seen = [(0_u64, usize::MAX); 1 << SLOTS];
-    let mut repetitions = 0;
-    for (index, block) in piece.chunks_exact(BLOCK).enumerate() {
-        let mut head = [0; HEAD];
-        head.copy_from_slice(&block[..HEAD]);
-        let head = u64::from_le_bytes(head);
-        let slot = head.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - SLOTS);
-        let (earlier, place) = &mut seen[slot as usize];
-        let is_near = place
-            .checked_add(BLOCKS_OF_WINDOW)
-            .is_some_and(|end| index <= end);
-        repetitions += usize::from(*earlier == head && is_near);
-        (*earlier, *place) = (head, index);
-    }
-    repetitions * FEW_REPETITIONS * BLOCK >= piece.len()
+    repetitions::count(piece, BLOCK) * FEW_REPETITIONS * BLOCK >= piece.len()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::layer::deflate::tests::noise;
+
+    /// So many are as far back as a copy may be from.
+    const BLOCKS_OF_WINDOW: usize = (32 << 10) / BLOCK;
 
     fn length(piece: &[u8]) -> usize {
         compressed(&mut Deflate::default(), piece).len()

@@ -31,6 +31,18 @@ pub fn map<T: Send>(
     with_each(&mut workers, count, size, |(), range| work(range))
 }
 
+/// The same with each of `items` by itself.
+pub fn map_each<I: Sync, T: Send>(
+    items: &[I],
+    size: usize,
+    work: impl Fn(&I) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    let done = map(items.len(), size, |range| {
+        items[range].iter().map(&work).collect::<Result<Vec<_>>>()
+    })?;
+    Ok(done.into_iter().flatten().collect())
+}
+
 /// The same where each worker has something of its own.
 pub fn with_each<W: Send, T: Send>(
     workers: &mut [W],

@@ -20,6 +20,7 @@ mod fast;
 mod header;
 mod input;
 mod places;
+pub mod repetitions;
 mod symbols;
 mod thorough;
 mod token;

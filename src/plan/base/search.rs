@@ -118,7 +118,7 @@ impl Search<'_> {
             manifest_digest: digest,
             layers,
             is_below_commit,
-            // Neither is known of one by itself.
+            // Not known of one by itself.
             is_named: false,
         }))
     }
