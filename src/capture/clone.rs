@@ -264,10 +264,7 @@ impl<'tree> Cloning<'tree> {
         self.ledger.moved(&work.moves);
         let stays = |index| work.copies.contains_key(&index);
         let removals = self.ledger.take_removals(&self.scan, &work.entries, stays);
-        self.replica.remove(&self.scan, &removals)?;
-        for worker in &mut self.workers {
-            worker.replica.forget_directory();
-        }
+        self.remove(removals)?;
         for some in directories.chunks(ENTRIES_AT_ONCE) {
             self.room.check()?;
             some.iter().try_for_each(|directory| self.make(directory))?;
@@ -280,11 +277,26 @@ impl<'tree> Cloning<'tree> {
         Ok(())
     }
 
+    /// Removes entries of the clone, children before their directories.
+    fn remove(&mut self, removals: Vec<(usize, Kind)>) -> Result<()> {
+        let scan = &self.scan;
+        let is_directory = |(_, kind): &(usize, Kind)| *kind == Kind::Directory;
+        let (directories, others): (Vec<_>, Vec<_>) = removals.into_iter().partition(is_directory);
+        let workers = &mut self.workers;
+        workers::with_each(workers, others.len(), ENTRIES_AT_ONCE, |worker, range| {
+            worker.replica.remove(scan, &others[range])
+        })?;
+        self.replica.remove(scan, &directories)?;
+        for worker in &mut self.workers {
+            worker.replica.forget_directory();
+        }
+        Ok(())
+    }
+
     /// Removes the copies of what had vanished when it was to be read, and had other names: they would be links to what it was.
     pub(super) fn drop_vanished(&mut self, mut vanished: HashSet<usize>) -> Result<()> {
         vanished.retain(|index| self.scan.node(*index).has_other_links());
-        let removals: Vec<_> = vanished.iter().map(|index| (*index, Kind::File)).collect();
-        self.replica.remove(&self.scan, &removals)?;
+        self.remove(vanished.iter().map(|index| (*index, Kind::File)).collect())?;
         for index in vanished {
             self.ledger.unmade(index);
         }
@@ -365,7 +377,7 @@ impl<'tree> Cloning<'tree> {
     }
 
     /// Sets the attributes of directories, and gives the clone away: nothing can be copied any more.
-    pub fn complete(mut self) -> Result<CompleteClone> {
+    pub fn complete(self) -> Result<CompleteClone> {
         self.replica.finish(&self.scan)?;
         Ok(CompleteClone {
             tree: self.replica.into_tree(),

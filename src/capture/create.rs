@@ -119,7 +119,7 @@ fn put_content(
 fn write_pieces(file: BorrowedFd<'_>, pieces: &[Piece], memory: &Memory) -> io::Result<()> {
     pieces
         .iter()
-        .try_for_each(|piece| file::write_at(file, memory.bytes_of(*piece), piece.offset))
+        .try_for_each(|piece| memory.write(*piece, file))
 }
 
 pub fn make_node(parent: BorrowedFd<'_>, name: &OsStr, mode: u32, node: (u32, u32)) -> Result<()> {
@@ -197,13 +197,14 @@ fn whole_seconds(seconds: i64) -> Timestamps {
 
 #[cfg(test)]
 mod tests {
+    use super::super::memory::Place;
     use super::*;
 
     #[test]
     fn only_what_is_written_makes_a_size() {
         let piece = |offset, length| Piece {
             offset,
-            start: 0,
+            place: Place::Memory(0),
             length,
         };
         let size = |pieces| written(&Content::Memory(pieces));

@@ -135,24 +135,42 @@ impl Cloning<'_> {
         let directories: Vec<_> = directories.into_iter().map(|(_, entry)| entry).collect();
         self.rearrange(&work, &directories)?;
         let mut vanished: HashSet<usize> = work.copies.keys().copied().collect();
-        for (worker, entry) in others {
-            if self.apply_entry(worker, &entry)? {
-                vanished.remove(&entry.index);
-            }
+        for index in self.apply_entries(&others)? {
+            self.ledger.made(&self.scan, index, true);
+            vanished.remove(&index);
         }
         self.drop_vanished(vanished)?;
         for &(index, first) in &work.links {
-            self.apply_entry(0, &ReadEntry::link(index, first))?;
+            let link = ReadEntry::link(index, first);
+            let memory = &self.workers[0].reader.memory;
+            if self.replica.write(&self.scan, &link, memory)? {
+                self.ledger.made(&self.scan, index, true);
+            }
         }
         Ok(())
     }
 
-    fn apply_entry(&mut self, worker: usize, entry: &ReadEntry) -> Result<bool> {
-        let memory = &self.workers[worker].reader.memory;
-        let is_made = self.replica.write(&self.scan, entry, memory)?;
-        if is_made {
-            self.ledger.made(&self.scan, entry.index, true);
-        }
-        Ok(is_made)
+    /// Makes entries, each of which comes with the worker that read it; returns those that were made.
+    fn apply_entries(&mut self, entries: &[(usize, ReadEntry)]) -> Result<Vec<usize>> {
+        let scan = &self.scan;
+        let parts = self.workers.iter_mut();
+        let (mut replicas, memories): (Vec<_>, Vec<_>) = parts
+            .map(|worker| (&mut worker.replica, &worker.reader.memory))
+            .unzip();
+        let made = workers::with_each(
+            &mut replicas,
+            entries.len(),
+            ENTRIES_AT_ONCE,
+            |replica, range| {
+                let mut made = Vec::with_capacity(range.len());
+                for (worker, entry) in &entries[range] {
+                    if replica.write(scan, entry, memories[*worker])? {
+                        made.push(entry.index);
+                    }
+                }
+                Ok(made)
+            },
+        )?;
+        Ok(made.into_iter().flatten().collect())
     }
 }

@@ -1,8 +1,8 @@
 //! Reading the source: what an entry is made of, beyond its attributes.
 //!
-//! Contents go into memory, so that reading under a freeze touches no disk and no journal of ours; what does not fit is
-//! shared or copied into a staging file by the kernel. Of a large file that has a copy already, only what differs is
-//! read. At most the size that was scanned is.
+//! Contents go into memory, so that reading under a freeze touches no disk and no journal of ours; of what does not fit,
+//! small files go into one file together, larger ones are shared or copied into a staging file by the kernel. Of a large
+//! file that has a copy already, only what differs is read. At most the size that was scanned is.
 
 use std::fs::File;
 use std::io;
@@ -119,8 +119,8 @@ impl<'tree> Reader<'tree> {
     ) -> Self {
         Self {
             source,
+            memory: Memory::new(memory, staging.clone()),
             staging,
-            memory: Memory::new(memory),
             directory: OpenDirectory::default(),
             can_share,
             is_ahead: false,
@@ -231,7 +231,7 @@ impl<'tree> Reader<'tree> {
         let data = file::segments(file, size, check)?;
         let content = match copy {
             Some(copy) => self.against(file, copy.as_fd(), &data, size, check)?,
-            None if length(&data) <= self.memory.room().min(LARGEST_IN_MEMORY) => {
+            None if length(&data) <= LARGEST_IN_MEMORY && self.memory.takes(length(&data)) => {
                 Content::Memory(self.read_into_memory(file, &data)?)
             }
             None => Content::Staged(self.stage(file, &data, check)?),
@@ -261,7 +261,7 @@ impl<'tree> Reader<'tree> {
         }
         let difference = difference::between(file, copy, data, size, check)?;
         self.compared += length(data);
-        let data = if length(&difference.data) <= self.memory.room() {
+        let data = if self.memory.takes(length(&difference.data)) {
             PatchData::Memory(self.read_into_memory(file, &difference.data)?)
         } else {
             let (target, staged) = self.staging.create()?;

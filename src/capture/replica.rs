@@ -21,6 +21,10 @@ use super::signature::Kind;
 use crate::plan::if_forbidden;
 use crate::system::text::printable;
 use crate::system::tree::{self, Tree};
+use crate::system::workers;
+
+/// Directories that one thread finishes before it takes more.
+const DIRECTORIES_AT_ONCE: usize = 64;
 
 /// A directory tree that is being made.
 pub struct Replica {
@@ -146,19 +150,18 @@ impl Replica {
     }
 
     /// Gives every directory of `scan` its attributes, now that nothing is made in them any more.
-    pub fn finish(&mut self, scan: &Scan) -> Result<()> {
-        for index in scan.entries() {
-            let node = scan.node(index);
-            if node.kind() == Kind::Directory {
-                let path = scan.path(index);
-                let set = self.tree.directory(&path).and_then(|directory| {
-                    create::set_directory_attributes(&directory, &node.signature)
-                });
-                ignore_absent(set)
-                    .with_context(|| describe("cloning", scan, index))
-                    .map_err(if_forbidden)?;
-            }
-        }
+    pub fn finish(&self, scan: &Scan) -> Result<()> {
+        let is_directory = |index: &usize| scan.node(*index).kind() == Kind::Directory;
+        let directories: Vec<usize> = scan.entries().filter(is_directory).collect();
+        workers::map_each(&directories, DIRECTORIES_AT_ONCE, |index| {
+            let set = self.tree.directory(&scan.path(*index));
+            let signature = &scan.node(*index).signature;
+            let set =
+                set.and_then(|directory| create::set_directory_attributes(&directory, signature));
+            ignore_absent(set)
+                .with_context(|| describe("cloning", scan, *index))
+                .map_err(if_forbidden)
+        })?;
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Very many of something.
 
 use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use harness::{Disk, FileSystem};
@@ -14,6 +15,9 @@ use crate::system::tree::Tree;
 const MANY_NAMES: usize = 20_000;
 /// Room for the inodes of a million files, twice.
 const LARGE_DISK: u64 = 48 << 10;
+/// They have some 30 KB each; the memory is for as much as a quarter of them has, or for a megabyte for each processor.
+const MANY_FILES: usize = 800;
+const MOST_MEMORY: u64 = 8 << 20;
 const MOST_ATTRIBUTES: usize = 2_000;
 const LARGEST_VALUE: usize = 64 << 10;
 
@@ -57,6 +61,32 @@ fn names_in_one_directory_are_cloned(file_system: FileSystem, count: usize) {
     let cloned = Tree::open(&place.replica()).unwrap();
     let cloned = Scan::of(&cloned).unwrap();
     assert_eq!(cloned.entries().count(), count + 1);
+}
+
+#[test]
+fn of_small_files_more_is_read_under_the_freeze_than_memory_has_room_for() {
+    for file_system in PROVEN {
+        let disk = disk(file_system);
+        let place = Place::on(&disk);
+        let write = |count: usize, seed: usize| {
+            for index in 0..count {
+                let content = format!("{seed} {index}\n").repeat(index % 97 * 100);
+                fs::write(place.path(&index.to_string()), content).unwrap();
+            }
+        };
+        write(MANY_FILES / 4, 1);
+        place.let_all_grow_old();
+        let source = place.tree();
+        let mut clone = place.begin_copied(&source);
+        write(MANY_FILES, 2);
+        File::create(place.path("sparse"))
+            .and_then(|sparse| sparse.write_all_at(b"end", 32 << 10))
+            .unwrap();
+        clone.rehearse().unwrap();
+        write(MANY_FILES, 3);
+        let read = place.finish(clone);
+        assert!(read.copied > MOST_MEMORY, "{read:?}");
+    }
 }
 
 #[test]
