@@ -85,7 +85,7 @@ impl DirectCommit<'_> {
             snapshot_key: &key,
         };
         let image = stages.time("image", || parts.write(containerd))?;
-        stages.time("release", || drop(lease));
+        stages.time("release", || lease.release());
         let warnings = plan
             .base
             .warnings(&containerd.for_cleaning_up(), &subject.image);

@@ -34,11 +34,15 @@ const TERMS: Terms = Terms {
 };
 /// The newest lease and the one before it, which calls under way may still name.
 const HELD_AT_ONCE: usize = 2;
+/// How long the end of a commit waits for what it made nobody need: the daemon goes on collecting that by itself, and a large
+/// image that was replaced takes seconds.
+const COLLECTION_PATIENCE: Duration = Duration::from_millis(300);
 /// containerd's docs/garbage-collection.md.
 const EXPIRE_LABEL: &str = "containerd.io/gc.expire";
 const PROCESS_LABEL: &str = "freezeframe/process";
 
-/// Held from before the first thing is made until the image record exists; dropping it gives everything up.
+/// Held from before the first thing is made until the image record exists; dropping it gives everything up, and waits until
+/// that is gone.
 pub struct Lease {
     stop: Option<Sender<()>>,
     keeper: Option<JoinHandle<()>>,
@@ -69,6 +73,13 @@ impl Lease {
             keeper: Some(keeper.context("starting the thread that keeps the lease")?),
         })
     }
+
+    /// Ends it now that nothing needs it any more.
+    pub fn release(self) {
+        let stop = self.stop.as_ref();
+        // A keeper that is gone needs no word.
+        let _ = stop.map(|stop| stop.send(()));
+    }
 }
 
 impl Drop for Lease {
@@ -84,20 +95,29 @@ impl Drop for Lease {
 fn keep(client: &Containerd, first: String, terms: Terms, stopped: &mpsc::Receiver<()>) {
     let caretaker = client.for_cleaning_up();
     let mut held = vec![first];
-    while stopped.recv_timeout(terms.relay_period) == Err(RecvTimeoutError::Timeout) {
-        // A relay that fails is tried again next time: the lease lives long enough for two.
-        let Ok(next) = caretaker.relay(&held, terms) else {
-            continue;
-        };
-        client.set_lease(Some(next.clone()));
-        held.push(next);
-        if held.len() > HELD_AT_ONCE {
-            let _ = caretaker.delete_lease(&held.remove(0));
+    let is_released = loop {
+        match stopped.recv_timeout(terms.relay_period) {
+            Err(RecvTimeoutError::Timeout) => relay(client, &caretaker, &mut held, terms),
+            stopped => break stopped.is_ok(),
         }
-    }
+    };
     client.set_lease(None);
+    let last = client.within(COLLECTION_PATIENCE);
+    let caretaker = if is_released { &last } else { &caretaker };
     for lease in held {
         let _ = caretaker.delete_lease(&lease);
+    }
+}
+
+/// One that fails is tried again next time: the lease lives long enough for two.
+fn relay(client: &Containerd, caretaker: &Containerd, held: &mut Vec<String>, terms: Terms) {
+    let Ok(next) = caretaker.relay(held, terms) else {
+        return;
+    };
+    client.set_lease(Some(next.clone()));
+    held.push(next);
+    if held.len() > HELD_AT_ONCE {
+        let _ = caretaker.delete_lease(&held.remove(0));
     }
 }
 

@@ -73,8 +73,7 @@ enum Patience {
     Interruptible,
     /// Its silence alone.
     Steady,
-    /// A bound.
-    CleaningUp,
+    Bounded(Duration),
 }
 
 impl Containerd {
@@ -131,8 +130,12 @@ impl Containerd {
 
     /// The same connection for undoing: its calls ignore signals, end within a bound, and need no lease.
     pub fn for_cleaning_up(&self) -> Self {
+        self.within(CLEAN_UP_BOUND)
+    }
+
+    fn within(&self, bound: Duration) -> Self {
         Self {
-            patience: Patience::CleaningUp,
+            patience: Patience::Bounded(bound),
             lease: Arc::default(),
             ..self.clone()
         }
@@ -231,8 +234,8 @@ impl Containerd {
                 self.silence().await;
                 self.unanswered()
             }
-            Patience::CleaningUp => {
-                tokio::time::sleep(CLEAN_UP_BOUND).await;
+            Patience::Bounded(bound) => {
+                tokio::time::sleep(bound).await;
                 self.unanswered()
             }
         }

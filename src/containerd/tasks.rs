@@ -80,7 +80,7 @@ impl Containerd {
     }
 
     fn pause_before_asking_again(&self) -> Result<()> {
-        if self.patience != Patience::CleaningUp {
+        if !matches!(self.patience, Patience::Bounded(_)) {
             signals::check()?;
         }
         std::thread::sleep(PASSING_POLL);

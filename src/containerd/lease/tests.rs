@@ -99,6 +99,23 @@ fn what_a_lease_owns_goes_when_nobody_relays_it_any_more() {
     drop(writer);
 }
 
+/// A large image that was replaced takes long to collect.
+#[test]
+fn a_lease_that_was_released_goes_though_that_is_not_waited_for() {
+    let daemon = Daemon::start().unwrap();
+    let client = client(&daemon);
+    let lease = Lease::acquire(&client).unwrap();
+    let blob = make_things(&client);
+    daemon.signal(Signal::STOP).unwrap();
+    lease.release();
+    daemon.signal(Signal::CONT).unwrap();
+    wait_until("the collection", PATIENCE, || {
+        let is_gone = leases(&daemon).is_empty() && are_there(&client, &blob) == [false, false];
+        Ok(is_gone.then_some(()))
+    })
+    .unwrap();
+}
+
 #[test]
 fn a_relay_that_fails_leaves_the_leases_as_they_were() {
     let daemon = Daemon::start().unwrap();
