@@ -14,10 +14,11 @@ const MOST: usize = 2 << 20;
 pub fn deflate(input: &[u8]) {
     let bytes = expanded(input);
     let mut deflate = Deflate::default();
-    let mut blocks = deflate.compress(&bytes, Effort::Fast);
+    let mut blocks = deflate.compress(&[], &bytes, Effort::Fast);
     blocks.extend(deflate.store(&bytes));
-    blocks.extend(deflate.compress(&bytes, Effort::Thorough));
-    assert!(inflate(&blocks, bytes.len() * 3) == bytes.repeat(3));
+    blocks.extend(deflate.compress(&bytes, &bytes, Effort::Thorough));
+    blocks.extend(deflate.compress(&bytes, &bytes, Effort::Fast));
+    assert!(inflate(&blocks, bytes.len() * 4) == bytes.repeat(4));
 }
 
 /// So few bytes are worth more when they say what repeats: a count and so many bytes, or how much is there again, in two

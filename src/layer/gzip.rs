@@ -1,16 +1,17 @@
-//! gzip on all cores, as one ordinary member (RFC 1952): one header, one checksum, and between them pieces that were
-//! compressed each by itself, and go on one after the other.
+//! gzip on all cores, as one ordinary member (RFC 1952): one header, one checksum, and between them pieces that are
+//! compressed at the same time, go on one after the other, and repeat what is at the end of the one before.
 //!
 //! How is decided by samples of a piece: what does not become smaller is stored, as trying takes as long as compressing
 //! does, unless files in it are alike, and what becomes smaller by a second look at what repeats is looked at so.
 
 use std::io::Write;
+use std::mem;
 use std::sync::mpsc::Receiver;
 
 use anyhow::Result;
 use crc32fast::Hasher;
 
-use super::deflate::{Deflate, Effort, repetitions};
+use super::deflate::{Deflate, Effort, FARTHEST, repetitions};
 use super::in_order::{self, Workers};
 use super::pieces::AHEAD;
 
@@ -48,9 +49,15 @@ pub fn compress<O: Write + Send>(
         threads,
         ahead: AHEAD,
     };
+    let mut before = Vec::new();
+    let pieces = pieces.map(|piece| {
+        let end = piece[piece.len().saturating_sub(FARTHEST)..].to_vec();
+        let before = mem::replace(&mut before, end);
+        Piece { before, piece }
+    });
     let mut output = in_order::compress(pieces, output, workers, || {
         let mut deflate = Deflate::default();
-        Ok(move |piece: &[u8]| Ok(compressed(&mut deflate, piece)))
+        Ok(move |piece: &Piece| Ok(compressed(&mut deflate, piece)))
     })?;
     output.write_all(&LAST_BLOCK)?;
     output.write_all(&checksum.finalize().to_le_bytes())?;
@@ -58,9 +65,15 @@ pub fn compress<O: Write + Send>(
     Ok(output)
 }
 
-fn compressed(deflate: &mut Deflate, piece: &[u8]) -> Vec<u8> {
+/// What is compressed, and as much of what is before it as can be copied from.
+struct Piece {
+    before: Vec<u8>,
+    piece: Vec<u8>,
+}
+
+fn compressed(deflate: &mut Deflate, Piece { before, piece }: &Piece) -> Vec<u8> {
     match effort(deflate, piece) {
-        Some(effort) => deflate.compress(piece, effort),
+        Some(effort) => deflate.compress(before, piece, effort),
         None => deflate.store(piece),
     }
 }
@@ -73,7 +86,7 @@ fn effort(deflate: &mut Deflate, piece: &[u8]) -> Option<Effort> {
     }
     let parts = piece.chunks_exact(part);
     let samples: Vec<u8> = parts.flat_map(|part| &part[..SAMPLE]).copied().collect();
-    let mut left = |effort| deflate.compress(&samples, effort).len() * 100;
+    let mut left = |effort| deflate.compress(&[], &samples, effort).len() * 100;
     let fast = left(Effort::Fast);
     if fast >= samples.len() * HARDLY_SMALLER {
         return repeats(piece).then_some(Effort::Fast);
@@ -100,7 +113,8 @@ mod tests {
     const BLOCKS_OF_WINDOW: usize = (32 << 10) / BLOCK;
 
     fn length(piece: &[u8]) -> usize {
-        compressed(&mut Deflate::default(), piece).len()
+        let (before, piece) = (Vec::new(), piece.to_vec());
+        compressed(&mut Deflate::default(), &Piece { before, piece }).len()
     }
 
     #[test]

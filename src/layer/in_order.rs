@@ -1,5 +1,5 @@
-//! Compression in several threads: pieces come one after the other, each is compressed by itself, and what has become of
-//! them is written in their order.
+//! Compression in several threads: pieces come one after the other, are compressed at the same time, and what has become
+//! of them is written in their order.
 
 use std::io::Write;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -13,8 +13,8 @@ use crate::system::workers::{join, spawn};
 type Compressed = Result<Vec<u8>>;
 
 /// A piece, and where the compressed one is awaited.
-struct Job {
-    piece: Vec<u8>,
+struct Job<P> {
+    piece: P,
     done: SyncSender<Compressed>,
 }
 
@@ -25,8 +25,8 @@ pub struct Workers {
 }
 
 /// Compresses all pieces into `output`. Each thread has a compressor of its own, which `new` makes.
-pub fn compress<O: Write + Send, C: FnMut(&[u8]) -> Compressed + Send>(
-    pieces: impl Iterator<Item = Vec<u8>>,
+pub fn compress<O: Write + Send, P: Send, C: FnMut(&P) -> Compressed + Send>(
+    pieces: impl Iterator<Item = P>,
     output: O,
     Workers { threads, ahead }: Workers,
     new: impl Fn() -> Result<C>,
@@ -49,9 +49,9 @@ pub fn compress<O: Write + Send, C: FnMut(&[u8]) -> Compressed + Send>(
 }
 
 /// Gives the pieces out until there are no more, or nobody takes them.
-fn deal(
-    pieces: impl Iterator<Item = Vec<u8>>,
-    jobs: &SyncSender<Job>,
+fn deal<P>(
+    pieces: impl Iterator<Item = P>,
+    jobs: &SyncSender<Job<P>>,
     order: &SyncSender<Receiver<Compressed>>,
 ) {
     for piece in pieces {
@@ -62,7 +62,7 @@ fn deal(
     }
 }
 
-fn work(to_do: &Mutex<Receiver<Job>>, mut compressor: impl FnMut(&[u8]) -> Compressed) {
+fn work<P>(to_do: &Mutex<Receiver<Job<P>>>, mut compressor: impl FnMut(&P) -> Compressed) {
     let next = || to_do.lock().unwrap_or_else(PoisonError::into_inner).recv();
     while let Ok(Job { piece, done }) = next() {
         // Nobody waits for it once sending has failed.

@@ -36,7 +36,7 @@ pub fn compress<O: Write + Send>(
     in_order::compress(frames(pieces), output, workers, || {
         let mut compressor = Compressor::new(LEVEL)?;
         compressor.set_parameter(CParameter::WindowLog(WINDOW_BITS))?;
-        Ok(move |frame: &[u8]| Ok(compressor.compress(frame)?))
+        Ok(move |frame: &Vec<u8>| Ok(compressor.compress(frame)?))
     })
 }
 

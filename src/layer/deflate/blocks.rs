@@ -24,6 +24,11 @@ pub struct Blocks {
 }
 
 impl Blocks {
+    /// Begins with what is compressed of an input, at `start`.
+    pub fn begin(&mut self, start: usize) {
+        (self.begin, self.end) = (start, start);
+    }
+
     /// Ends the batch at `end`.
     pub fn end_batch(&mut self, input: &Input, end: usize) {
         let is_full = self.tokens.len() >= MOST_TOKENS;
@@ -48,7 +53,6 @@ impl Blocks {
     pub fn end(&mut self, input: &Input) {
         self.end_batch(input, input.length());
         self.end_block(input);
-        (self.begin, self.end) = (0, 0);
     }
 
     /// `bytes` as they are, between two inputs.

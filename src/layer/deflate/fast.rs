@@ -29,9 +29,13 @@ struct Candidate {
 }
 
 impl Search for Fast {
-    fn begin(&mut self) {
+    fn begin(&mut self, input: &Input) {
         self.places.clear();
         self.in_vain = 0;
+        // Two places are looked at together, so that one of them is remembered.
+        for at in (0..input.start()).step_by(2) {
+            self.places.replace(input.word(at), at);
+        }
     }
 
     #[inline]

@@ -10,7 +10,7 @@ use crate::fuzz::inflate;
 const EFFORTS: [Effort; 2] = [Effort::Fast, Effort::Thorough];
 
 fn compressed(bytes: &[u8], effort: Effort) -> Vec<u8> {
-    Deflate::default().compress(bytes, effort)
+    Deflate::default().compress(&[], bytes, effort)
 }
 
 /// Bytes below `kinds` (a linear congruential generator).
@@ -49,7 +49,7 @@ fn pieces_go_on_one_after_the_other() {
     let (mut blocks, mut bytes, mut deflate) = (Vec::new(), Vec::new(), Deflate::default());
     for content in contents() {
         for effort in EFFORTS {
-            blocks.extend(deflate.compress(&content, effort));
+            blocks.extend(deflate.compress(&[], &content, effort));
             blocks.extend(deflate.store(&content));
             bytes.extend([&content[..], &content[..]].concat());
         }
@@ -68,11 +68,28 @@ fn a_piece_longer_than_what_is_compressed_at_a_time_stays_whole() {
 }
 
 #[test]
+fn what_is_before_a_piece_is_copied_from() {
+    for effort in EFFORTS {
+        let mut deflate = Deflate::default();
+        for content in contents() {
+            let mut blocks = deflate.compress(&[], &content, effort);
+            blocks.extend(deflate.compress(&content, &content, effort));
+            assert!(inflate(&blocks, 2 * content.len()) == content.repeat(2));
+        }
+        for length in [1_000, 20_000, FARTHEST] {
+            let noise = noise(256, length);
+            let before = [&noise[..], &noise].concat();
+            assert!(deflate.compress(&before, &noise, effort).len() < length / 10);
+        }
+    }
+}
+
+#[test]
 fn what_was_compressed_before_does_not_matter() {
     for effort in EFFORTS {
         let mut deflate = Deflate::default();
         for content in contents() {
-            assert!(deflate.compress(&content, effort) == compressed(&content, effort));
+            assert!(deflate.compress(&[], &content, effort) == compressed(&content, effort));
         }
     }
 }

@@ -23,8 +23,11 @@ pub struct Thorough {
 }
 
 impl Search for Thorough {
-    fn begin(&mut self) {
+    fn begin(&mut self, input: &Input) {
         self.last.clear();
+        for at in 0..input.start() {
+            self.remember(input.word(at), at);
+        }
     }
 
     #[inline]
