@@ -16,6 +16,7 @@ use anyhow::{Context, Result};
 
 use super::ledger::{Ledger, Move};
 use super::material::{ReadEntry, Reader};
+use super::removal;
 use super::replica::Replica;
 use super::scan::Scan;
 use super::signature::{Kind, Signature};
@@ -277,18 +278,12 @@ impl<'tree> Cloning<'tree> {
         Ok(())
     }
 
-    /// Removes entries of the clone, children before their directories.
+    /// Removes entries of the clone.
     fn remove(&mut self, removals: Vec<(usize, Kind)>) -> Result<()> {
-        let scan = &self.scan;
-        let is_directory = |(_, kind): &(usize, Kind)| *kind == Kind::Directory;
-        let (directories, others): (Vec<_>, Vec<_>) = removals.into_iter().partition(is_directory);
-        let workers = &mut self.workers;
-        workers::with_each(workers, others.len(), ENTRIES_AT_ONCE, |worker, range| {
-            worker.replica.remove(scan, &others[range])
-        })?;
-        self.replica.remove(scan, &directories)?;
-        for worker in &mut self.workers {
-            worker.replica.forget_directory();
+        removal::remove(self.replica.tree(), &self.scan, removals)?;
+        let others = self.workers.iter_mut().map(|worker| &mut worker.replica);
+        for replica in others.chain([&mut self.replica]) {
+            replica.forget_directory();
         }
         Ok(())
     }

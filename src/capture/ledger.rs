@@ -174,8 +174,7 @@ impl Ledger {
         self.strays.retain(|stray| !from.contains(&stray.place));
     }
 
-    /// What must be removed before `entries` are made, children first; it counts as removed from here on, and none of the
-    /// entries as settled.
+    /// What must be removed before `entries` are made; it counts as removed from here on, and none of the entries as settled.
     pub fn take_removals(
         &mut self,
         scan: &Scan,
@@ -194,7 +193,6 @@ impl Ledger {
                 removals.push((index, made));
             }
         }
-        removals.sort_unstable_by_key(|(index, _)| std::cmp::Reverse(*index));
         removals
     }
 

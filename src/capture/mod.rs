@@ -16,6 +16,7 @@ mod memory;
 pub mod open_directory;
 pub mod overlay_attributes;
 mod paths;
+mod removal;
 mod replica;
 pub mod scan;
 mod sharing;

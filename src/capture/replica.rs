@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use rustix::fs::{AtFlags, CWD, linkat, renameat, symlinkat, unlinkat};
+use rustix::fs::{AtFlags, CWD, linkat, renameat, symlinkat};
 
 use super::create;
 use super::material::{Material, ReadEntry};
@@ -51,23 +51,6 @@ impl Replica {
     /// To be called when entries were removed: a path may lead to another directory now.
     pub fn forget_directory(&mut self) {
         self.parent.forget();
-    }
-
-    /// Removes entries, children before their directories.
-    pub fn remove(&mut self, scan: &Scan, entries: &[(usize, Kind)]) -> Result<()> {
-        for &(index, kind) in entries {
-            let flags = match kind {
-                Kind::Directory => AtFlags::REMOVEDIR,
-                _ => AtFlags::empty(),
-            };
-            let name = OsStr::from_bytes(scan.name(index));
-            let removed = self
-                .enter(scan, scan.parent(index))
-                .and_then(|parent| Ok(unlinkat(parent, name, flags)?));
-            ignore_absent(removed).with_context(|| describe("removing", scan, index))?;
-        }
-        self.forget_directory();
-        Ok(())
     }
 
     /// Opens what was made of a file.

@@ -17,11 +17,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use anyhow::{Context, Result};
-use rustix::fs::{AtFlags, readlinkat, unlinkat};
+use rustix::fs::readlinkat;
 
 use super::create::{make_whiteout, set_time};
 use super::lower::{Below, Layers, Lower, Merged};
 use super::overlay_attributes::{OPAQUE_ATTRIBUTE, is_opaque};
+use super::removal;
 use super::scan::{Node, ROOT, Scan};
 use super::signature::{Kind, Signature};
 use crate::system::attributes::{self, Attributes, CAPABILITY_ATTRIBUTE};
@@ -163,14 +164,13 @@ impl<'a> Comparison<'a> {
         for index in self.scan.entries() {
             gone[index] = gone[self.scan.parent(index)] || self.unchanged[index];
         }
-        let mut times = HashMap::new();
-        for index in self.scan.entries().rev() {
-            let parent = self.scan.parent(index);
-            if gone[index] {
-                self.remove(index, parent)?;
-                times.entry(parent).or_insert(self.time_of(parent));
-            }
-        }
+        let removed = self.scan.entries().filter(|index| gone[*index]);
+        let removed: Vec<_> = removed
+            .map(|index| (index, self.scan.node(index).kind()))
+            .collect();
+        let parents = removed.iter().map(|(index, _)| self.scan.parent(*index));
+        let mut times: HashMap<_, _> = parents.map(|index| (index, self.time_of(index))).collect();
+        removal::remove(self.clone, self.scan, removed)?;
         for (index, names) in &self.hidden {
             self.make_whiteouts(*index, names)?;
             times.entry(*index).or_insert(self.time_of(*index));
@@ -204,19 +204,6 @@ impl<'a> Comparison<'a> {
             .modified
             .seconds()
             .unwrap_or(0)
-    }
-
-    fn remove(&self, index: usize, parent: usize) -> io::Result<()> {
-        let directory = self.clone.directory(&self.scan.path(parent))?;
-        let flags = match self.scan.node(index).kind() {
-            Kind::Directory => AtFlags::REMOVEDIR,
-            _ => AtFlags::empty(),
-        };
-        Ok(unlinkat(
-            &directory,
-            OsStr::from_bytes(self.scan.name(index)),
-            flags,
-        )?)
     }
 }
 
