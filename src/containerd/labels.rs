@@ -8,7 +8,8 @@ pub fn snapshot(snapshotter: &str) -> String {
     format!("containerd.io/gc.ref.snapshot.{snapshotter}")
 }
 
-/// Of a manifest: the digest of what it names as `which`, which stays as long as that (docs/garbage-collection.md).
+/// Of a manifest: the digest of what it names as `which`, which stays as long as that (docs/garbage-collection.md); of a
+/// snapshot as well.
 pub fn content(which: impl std::fmt::Display) -> String {
     format!("containerd.io/gc.ref.content.{which}")
 }

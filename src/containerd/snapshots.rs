@@ -1,17 +1,19 @@
 //! Snapshots: the container's own, and the prepared one that becomes the new image's top.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use containerd_client::services::v1::snapshots::{
     CommitSnapshotRequest, Info, MountsRequest, PrepareSnapshotRequest, RemoveSnapshotRequest,
-    StatSnapshotRequest, snapshots_client::SnapshotsClient,
+    StatSnapshotRequest, UpdateSnapshotRequest, snapshots_client::SnapshotsClient,
 };
 use containerd_client::types::Mount;
+use prost_types::FieldMask;
 use tonic::Code;
 use tonic::transport::Channel;
 
-use super::{Containerd, absent_is_none};
+use super::{Containerd, absent_is_none, labels};
 
 /// What an overlay mount is made of, from the options of mount(8).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,6 +117,29 @@ impl Containerd {
                 Ok(())
             }
         }
+    }
+
+    /// Has the content stay as long as the snapshot does.
+    pub fn keep_beside_snapshot(&self, snapshotter: &str, name: &str, digest: &str) -> Result<()> {
+        let label = labels::content(digest);
+        let known = self.snapshot(snapshotter, name)?;
+        if known.is_some_and(|known| known.labels.contains_key(&label)) {
+            return Ok(());
+        }
+        let request = self.request(UpdateSnapshotRequest {
+            snapshotter: snapshotter.to_owned(),
+            update_mask: Some(FieldMask {
+                paths: vec![format!("labels.{label}")],
+            }),
+            info: Some(Info {
+                name: name.to_owned(),
+                labels: HashMap::from([(label, digest.to_owned())]),
+                ..Default::default()
+            }),
+        });
+        self.call(self.snapshots().update(request))
+            .with_context(|| format!("labelling the snapshot {name}"))?;
+        Ok(())
     }
 
     fn remove_snapshot(&self, snapshotter: &str, key: &str) -> Result<()> {

@@ -5,6 +5,7 @@ mod documents;
 mod layers;
 mod platforms;
 mod records;
+mod replaced;
 
 use crate::FREEZEFRAME;
 use harness::image::{Entry, Image, base};
