@@ -1,11 +1,13 @@
 //! The new snapshot: an empty upper directory on the container's own layers, which becomes the clone. It is the one that
-//! containerd has just made, and can be written to; the layers are those that containerd sees.
+//! containerd has just made, and can be written to; the layers are those that containerd sees, and there may be one more.
 
 use std::io;
+use std::iter::once;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use rustix::param::page_size;
 
 use crate::containerd::{Containerd, OverlayMount};
 use crate::digest::Sha256Digest;
@@ -14,6 +16,9 @@ use crate::system::clock::Moment;
 
 /// containerd's own, whose layers are directories. Others may mount them (stargz, SOCI, nydus), where we need not see that.
 const OF_DIRECTORIES: &str = "overlayfs";
+
+/// fs/overlayfs/params.c of the kernel, `OVL_MAX_STACK`.
+const MOST_LAYERS: usize = 500;
 
 /// Has containerd make the snapshot, as `key`.
 ///
@@ -33,6 +38,7 @@ pub fn prepare(
     let is_new = *upper != plan.upper && seen(upper, is_empty_since(upper, before))?;
     ensure!(is_new, Obstacle::elsewhere(upper));
     Obstacle::check_writable(upper)?;
+    check_height(&overlay)?;
     let (are_directories, nothing) = (subject.snapshotter == OF_DIRECTORIES, nothing());
     let diff_ids = plan.base.diff_ids();
     for (index, layer) in overlay.lower.iter().rev().enumerate() {
@@ -41,6 +47,45 @@ pub fn prepare(
         ensure!(is_seen, Obstacle::elsewhere(layer));
     }
     Ok(overlay)
+}
+
+/// Of the image, which has one layer more than `overlay`, containers must come: their own images may be gone by then.
+fn check_height(overlay: &OverlayMount) -> Result<()> {
+    let layers = overlay.lower.len() + 1;
+    ensure!(
+        layers <= MOST_LAYERS && options_above(overlay).len() <= page_size(),
+        "the image would have {layers} layers, more than can be mounted for a container: commit one whose image has fewer, \
+         or make an image of one layer first (`nerdctl export CONTAINER | nerdctl import - IMAGE`)"
+    );
+    Ok(())
+}
+
+/// Those of such a container's mount, as far as its names are known. mount(2) takes a page of them, and containerd names
+/// layers by what their paths have not in common (its core/mount, `compactLowerdirOption`).
+fn options_above(overlay: &OverlayMount) -> String {
+    let OverlayMount { upper, work, .. } = overlay;
+    let layers: Vec<&Path> = once(upper)
+        .chain(&overlay.lower)
+        .map(PathBuf::as_path)
+        .collect();
+    let common = layers.iter().copied().reduce(in_common);
+    let names: Vec<_> = layers
+        .iter()
+        .filter_map(|layer| layer.strip_prefix(common?).ok()?.to_str())
+        .collect();
+    let directories = format!(
+        "workdir={},upperdir={},lowerdir={}",
+        work.display(),
+        upper.display(),
+        names.join(":")
+    );
+    [&overlay.flags[..], &[directories]].concat().join(",")
+}
+
+/// What is above both.
+fn in_common<'p>(one: &'p Path, other: &Path) -> &'p Path {
+    let mut above = one.ancestors();
+    above.find(|path| other.starts_with(path)).unwrap_or(one)
 }
 
 /// What was found out of a directory; false where it is not there for us.
@@ -85,6 +130,33 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+
+    fn overlay(layers: usize) -> OverlayMount {
+        let of = |number: usize, name| PathBuf::from(format!("/snapshots/{number}/{name}"));
+        OverlayMount {
+            upper: of(layers, "fs"),
+            work: of(layers, "work"),
+            lower: (0..layers).rev().map(|layer| of(layer, "fs")).collect(),
+            flags: vec!["index=off".to_owned()],
+        }
+    }
+
+    #[test]
+    fn no_image_has_more_layers_than_can_be_mounted() {
+        check_height(&overlay(MOST_LAYERS - 1)).unwrap();
+        check_height(&overlay(MOST_LAYERS)).unwrap_err();
+        let mut long = overlay(2);
+        check_height(&long).unwrap();
+        long.flags.push("x".repeat(page_size()));
+        check_height(&long).unwrap_err();
+    }
+
+    #[test]
+    fn layers_are_named_by_what_their_paths_have_not_in_common() {
+        let expected =
+            "index=off,workdir=/snapshots/2/work,upperdir=/snapshots/2/fs,lowerdir=2/fs:1/fs:0/fs";
+        assert_eq!(options_above(&overlay(2)), expected);
+    }
 
     #[test]
     fn a_layer_that_may_be_mounted_elsewhere_is_not_taken_for_an_empty_one() {
