@@ -54,7 +54,7 @@ use clone::{Cloning, Terms, content_size, probe_grain, size_of_files};
 use delta::Delta;
 use ledger::LEAST_TO_COMPARE;
 use scan::Scan;
-use space::Room;
+use space::{Room, TooLittle};
 use standing::Standing;
 use write_back::FEW_FILES;
 use writers::Writers;
@@ -152,7 +152,7 @@ impl Capture<'_> {
             content,
             least_to_compare: LEAST_TO_COMPARE,
             hold: self.hold(),
-            room: space::check(upper, &scan, content, self.reserve)?,
+            room: self.room(&scan, content)?,
         };
         let mut clone = Cloning::new(&source, upper, staging, writers, scan, terms)?;
         if changes_little(&clone.scan, Moment::stamped_now()) {
@@ -165,6 +165,19 @@ impl Capture<'_> {
         self.check_still_there(&source)?;
         clone.check_room_for_layer()?;
         stages.time("finish", || finish(clone, tally))
+    }
+
+    /// The room that there is for `content` bytes. Where there is none, what the daemon collects is waited for: an image
+    /// that the last commit has replaced may be as large.
+    fn room(&self, scan: &Scan, content: u64) -> Result<Room> {
+        let check = || space::check(&self.prepared.upper, scan, content, self.reserve);
+        match check() {
+            Err(error) if error.is::<TooLittle>() => {
+                self.containerd.collect_garbage()?;
+                check()
+            }
+            room => room,
+        }
     }
 
     /// Passes over the running container until they are short.

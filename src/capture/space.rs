@@ -72,8 +72,16 @@ impl Room {
     }
 }
 
+/// There is no room for a commit.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct TooLittle(String);
+
 /// The clone of what was scanned, with contents of `size` bytes, and a layer of at most that size go to the very disk that
 /// the container writes to.
+///
+/// # Errors
+/// `TooLittle`: they would not fit.
 pub fn check(upper: &Path, scan: &Scan, size: u64, reserve: Reserve) -> Result<Room> {
     let stat = stat(upper)?;
     check_inodes(upper, inodes(scan), free_inodes(&stat))?;
@@ -87,14 +95,16 @@ pub fn check(upper: &Path, scan: &Scan, size: u64, reserve: Reserve) -> Result<R
     };
     room.reserve = bytes(reserve, whole);
     let needed = size.saturating_mul(2).saturating_add(room.reserve);
-    ensure!(
-        free >= needed,
-        "too little disk space: the commit needs {} MB (its copy, its layer and a reserve, see FREEZEFRAME_RESERVE), {} has \
-         {} MB free",
-        needed.div_ceil(1_000_000),
-        disk(upper),
-        free / 1_000_000
-    );
+    let refusal = || {
+        TooLittle(format!(
+            "too little disk space: the commit needs {} MB (its copy, its layer and a reserve, see FREEZEFRAME_RESERVE), {} \
+             has {} MB free",
+            needed.div_ceil(1_000_000),
+            disk(upper),
+            free / 1_000_000
+        ))
+    };
+    ensure!(free >= needed, refusal());
     Ok(room)
 }
 
@@ -119,13 +129,15 @@ fn inodes(scan: &Scan) -> u64 {
 /// A tenth of the inodes that are free stays so. `None` where there is no limit.
 fn check_inodes(upper: &Path, needed: u64, free: Option<u64>) -> Result<()> {
     let is_enough = free.is_none_or(|free| needed <= free - free / 10);
-    ensure!(
-        is_enough,
-        "too few inodes: the commit needs {needed}, one for each file and directory of its copy, and leaves a tenth of \
-         what is free; {} has {} free",
-        disk(upper),
-        free.unwrap_or_default()
-    );
+    let refusal = || {
+        TooLittle(format!(
+            "too few inodes: the commit needs {needed}, one for each file and directory of its copy, and leaves a tenth of \
+             what is free; {} has {} free",
+            disk(upper),
+            free.unwrap_or_default()
+        ))
+    };
+    ensure!(is_enough, refusal());
     Ok(())
 }
 

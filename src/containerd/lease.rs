@@ -102,10 +102,12 @@ fn keep(client: &Containerd, first: String, terms: Terms, stopped: &mpsc::Receiv
         }
     };
     client.set_lease(None);
-    let last = client.within(COLLECTION_PATIENCE);
-    let caretaker = if is_released { &last } else { &caretaker };
     for lease in held {
-        let _ = caretaker.delete_lease(&lease);
+        if is_released {
+            caretaker.let_go(&lease);
+        } else {
+            let _ = caretaker.delete_lease(&lease);
+        }
     }
 }
 
@@ -241,11 +243,31 @@ impl Containerd {
         Ok(())
     }
 
+    /// Has the daemon collect what nobody owns, and waits until that is gone.
+    pub fn collect_garbage(&self) -> Result<()> {
+        let lease = self.steady().create_lease(TERMS)?;
+        self.delete_lease(&lease)
+    }
+
     /// Deletes the lease and waits until what only it held is collected.
     fn delete_lease(&self, id: &str) -> Result<()> {
+        self.delete(id, true)
+    }
+
+    /// Deletes the lease and does not wait for long until what only it held is collected.
+    fn let_go(&self, id: &str) {
+        let collected = self.within(COLLECTION_PATIENCE).delete_lease(id);
+        if collected.is_err() {
+            // Given up, the call may not have come so far as to delete it.
+            let _ = self.delete(id, false);
+        }
+    }
+
+    /// `sync` is to wait for what the deletion leaves to be collected.
+    fn delete(&self, id: &str, sync: bool) -> Result<()> {
         let request = self.request(DeleteRequest {
             id: id.to_owned(),
-            sync: true,
+            sync,
         });
         self.call(self.leases().delete(request))
             .with_context(|| format!("deleting lease {id}"))?;

@@ -2,7 +2,7 @@
 //! digest, and names and labels end up as stock's would.
 
 use crate::FREEZEFRAME;
-use harness::{Commit, Daemon, Leftovers, Result, Signal, View, wait_until};
+use harness::{Commit, Daemon, Leftovers, Options, Result, Signal, View, wait_until};
 use nix::libc;
 use rustix::fs::{FallocateFlags, XattrFlags};
 use std::ffi::OsStr;
@@ -64,6 +64,36 @@ fn a_reserve_that_goes_while_the_container_is_copied_ends_the_commit() -> Result
     assert!(said.contains(RESERVE), "{said}");
     fs::remove_file(&filler)?;
     before.assert_unchanged(&Leftovers::now(&container)?);
+    Ok(())
+}
+
+/// An image that was replaced may still be there when the next commit begins.
+#[test]
+fn what_nobody_needs_any_more_is_collected_before_a_commit_is_refused() -> Result {
+    const CONTENT: u64 = 100_000_000;
+    let options = Options {
+        lazy_collection: true,
+        ..Options::default()
+    };
+    let daemon = options.start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    container.shell(&format!("head -c {CONTENT} /dev/urandom >/srv/bulk"))?;
+    let commit = |reserve: u64| {
+        let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+        let freezeframe = freezeframe.with(RESERVE, reserve.to_string());
+        freezeframe.commit(&container, REFERENCE, &[])
+    };
+    commit(0)?.succeeded()?;
+    daemon.ctr().run(&["images", "rm", REFERENCE])?;
+    let present = free(&daemon.disk())?;
+    // The copy and the layer that were removed take as much as those to come.
+    commit(present + CONTENT)?.failed()?;
+    let collected = free(&daemon.disk())?;
+    assert!(collected > present + CONTENT, "{present} {collected}");
+    commit(present - CONTENT)?.succeeded()?;
+    daemon.ctr().run(&["images", "rm", REFERENCE])?;
+    let present = free(&daemon.disk())?;
+    commit(present - CONTENT)?.succeeded()?;
     Ok(())
 }
 

@@ -252,6 +252,9 @@ fn write_files(folder: &Path, options: &Options) -> Result {
     if options.isolated_content {
         containerd += include_str!("daemon/isolated.toml");
     }
+    if options.lazy_collection {
+        containerd += include_str!("daemon/lazy.toml");
+    }
     if options.cri {
         containerd += &format!(
             include_str!("daemon/cri.toml"),

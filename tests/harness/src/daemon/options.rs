@@ -17,6 +17,8 @@ pub struct Options {
     pub cri: bool,
     /// What one namespace has, another one does not get without its bytes.
     pub isolated_content: bool,
+    /// containerd collects what nobody owns when it is asked to, and not of itself.
+    pub lazy_collection: bool,
     /// containerd's records of what it holds are on a file system of their own, `Daemon::records`, with so much room.
     pub records_kib: Option<u64>,
 }
@@ -31,6 +33,7 @@ impl Default for Options {
             unified_cgroups: false,
             cri: false,
             isolated_content: false,
+            lazy_collection: false,
             records_kib: None,
         }
     }
