@@ -119,11 +119,11 @@ impl Containerd {
         }
     }
 
-    /// Has the content stay as long as the snapshot does.
+    /// Has the content stay as long as the snapshot does, if there is one.
     pub fn keep_beside_snapshot(&self, snapshotter: &str, name: &str, digest: &str) -> Result<()> {
         let label = labels::content(digest);
         let known = self.snapshot(snapshotter, name)?;
-        if known.is_some_and(|known| known.labels.contains_key(&label)) {
+        if known.is_none_or(|known| known.labels.contains_key(&label)) {
             return Ok(());
         }
         let request = self.request(UpdateSnapshotRequest {
@@ -137,7 +137,7 @@ impl Containerd {
                 ..Default::default()
             }),
         });
-        self.call(self.snapshots().update(request))
+        absent_is_none(self.call(self.snapshots().update(request)))
             .with_context(|| format!("labelling the snapshot {name}"))?;
         Ok(())
     }

@@ -5,6 +5,7 @@
 pub mod changes;
 mod config;
 mod manifest;
+mod replaced;
 
 use std::collections::HashMap;
 
@@ -15,7 +16,6 @@ use crate::arguments::CommitArguments;
 use crate::containerd::{Containerd, WrittenBlob, labels};
 use crate::digest::chain_id;
 use crate::layer::Layer;
-use crate::log;
 use crate::plan::{DirectPlan, Subject};
 
 /// All that an image is made from.
@@ -51,29 +51,17 @@ impl Parts<'_> {
             size: i64::try_from(manifest.size)?,
             ..Default::default()
         };
-        self.keep_base(containerd);
+        replaced::keep(
+            containerd,
+            &self.subject.snapshotter,
+            &self.arguments.reference,
+        );
         containerd.put_image(&self.arguments.reference, &target)?;
         Ok(Image {
             config_digest: config.digest,
             manifest_digest: manifest.digest,
             chain_id,
         })
-    }
-
-    /// Has the base stay as long as its layers do, if the image may be about to take its name: other containers stand on
-    /// those, and their commits need its configuration. Without that they would fail, and this one need not.
-    fn keep_base(&self, containerd: &Containerd) {
-        let (base, parent) = (&self.plan.base, &self.plan.parent);
-        let keep = || {
-            if base.is_whole() && containerd.image(&self.arguments.reference)?.is_some() {
-                let snapshotter = &self.subject.snapshotter;
-                containerd.keep_beside_snapshot(snapshotter, parent, &base.manifest_digest)?;
-            }
-            Ok::<_, anyhow::Error>(())
-        };
-        if let Err(error) = keep() {
-            log::debug(&format!("the base image is not kept: {error:#}"));
-        }
     }
 
     fn write_config(&self, containerd: &Containerd, chain_id: &str) -> Result<WrittenBlob> {

@@ -97,11 +97,6 @@ impl BaseImage {
         }
     }
 
-    /// Whether the manifest is that of these layers and no more.
-    pub fn is_whole(&self) -> bool {
-        !self.is_below_commit
-    }
-
     /// Of its layers, from the lowest.
     pub fn diff_ids(&self) -> Vec<&str> {
         search::diff_ids(&self.config)

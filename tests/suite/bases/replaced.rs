@@ -61,20 +61,44 @@ fn assert_shows(daemon: &Daemon, wanted: &str, unwanted: &str) -> Result {
 }
 
 #[test]
-fn a_container_can_be_committed_after_its_checkpoint_was_run_and_committed() -> Result {
+fn a_container_and_one_of_its_checkpoint_can_be_committed_in_any_order() -> Result {
+    for is_checkpoint_first in [true, false] {
+        let daemon = Daemon::start()?;
+        mine("mine").import(&daemon, MINE)?;
+        let below = layers(&daemon.ctr().manifest(MINE)?);
+        let container = changed(&daemon)?;
+        commit_to_base(&container, &below)?;
+        let checkpoint = layers(&daemon.ctr().manifest(MINE)?);
+        let second = Container::run(&daemon, MINE, &["sleep", "2000"])?;
+        second.shell("echo second >/srv/second")?;
+        for round in 0..4 {
+            if (round % 2 == 0) == is_checkpoint_first {
+                commit_to_base(&second, &checkpoint)?;
+            } else {
+                container.shell("date >>/srv/dates")?;
+                commit_to_base(&container, &below)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_container_can_be_committed_though_one_of_another_image_took_the_name_of_its_own() -> Result {
     let daemon = Daemon::start()?;
     mine("mine").import(&daemon, MINE)?;
-    let below = layers(&daemon.ctr().manifest(MINE)?);
+    mine("another").import(&daemon, IMAGE)?;
+    let below = layers(&daemon.ctr().manifest(IMAGE)?);
     let container = changed(&daemon)?;
-    commit_to_base(&container, &below)?;
-    let checkpoint = layers(&daemon.ctr().manifest(MINE)?);
-    let second = Container::run(&daemon, MINE, &["sleep", "2000"])?;
-    second.shell("echo second >/srv/second")?;
-    for _ in 0..2 {
-        commit_to_base(&second, &checkpoint)?;
-        container.shell("date >>/srv/dates")?;
-        commit_to_base(&container, &below)?;
+    let other = Container::run(&daemon, IMAGE, &["sleep", "1000"])?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    for reference in [IMAGE, MINE] {
+        freezeframe
+            .commit(&container, reference, &[])?
+            .succeeded()?;
+        daemon.ctr().collect_garbage()?;
     }
+    commit_to_base(&other, &below)?;
     Ok(())
 }
 
