@@ -147,6 +147,12 @@ impl Cloning<'_> {
                 self.ledger.made(&self.scan, index, true);
             }
         }
+        // The room is asked for next.
+        drop(others);
+        for worker in &mut self.workers {
+            worker.reader.memory.give_up_file();
+        }
+        self.staging.clean_up();
         Ok(())
     }
 

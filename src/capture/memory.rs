@@ -123,6 +123,12 @@ impl Memory {
         (self.used, self.overflowed) = (0, 0);
     }
 
+    /// Forgets what was read, and gives up the file.
+    pub fn give_up_file(&mut self) {
+        self.reuse();
+        self.overflow = None;
+    }
+
     /// Takes so many bytes from the kernel now: it would hand them out one page at a time, in a freeze.
     pub fn warm_up(&mut self, expected: u64) {
         let expected = usize::try_from(expected).unwrap_or(usize::MAX);

@@ -41,6 +41,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::containerd::{Containerd, OverlayMount, Task};
 use crate::freeze::{Attempt, Freezer, Frozen, HOLD_BOUND, Stuck, thaw_abandoned};
+use crate::log;
 use crate::plan::Subject;
 use crate::settings::Reserve;
 use crate::stages::Stages;
@@ -173,7 +174,10 @@ impl Capture<'_> {
         let check = || space::check(&self.prepared.upper, scan, content, self.reserve);
         match check() {
             Err(error) if error.is::<TooLittle>() => {
-                self.containerd.collect_garbage()?;
+                if let Err(failed) = self.containerd.collect_garbage() {
+                    signals::check()?;
+                    log::debug(&format!("nothing was collected: {failed:#}"));
+                }
                 check()
             }
             room => room,

@@ -187,6 +187,10 @@ impl Place {
         let (wanted, found) = (layer_tree(&self.source()), layer_tree(&clone));
         wanted.assert_same(&found, "the source (first) and its clone");
         assert_eq!(opaque(&self.source()), opaque(&clone), "opaque directories");
+        self.assert_nothing_staged();
+    }
+
+    pub fn assert_nothing_staged(&self) {
         let staging = fs::read_dir(self.folder.join("staging")).unwrap();
         assert_eq!(staging.count(), 0, "files left in the staging directory");
     }
