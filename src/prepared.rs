@@ -53,14 +53,14 @@ pub fn prepare(
 fn check_height(overlay: &OverlayMount) -> Result<()> {
     let layers = overlay.lower.len() + 1;
     ensure!(
-        layers <= MOST_LAYERS && options_above(overlay).len() <= page_size(),
+        layers <= MOST_LAYERS && options_above(overlay).len() < page_size(),
         "the image would have {layers} layers, more than can be mounted for a container: commit one whose image has fewer, \
          or make an image of one layer first (`nerdctl export CONTAINER | nerdctl import - IMAGE`)"
     );
     Ok(())
 }
 
-/// Those of such a container's mount, as far as its names are known. mount(2) takes a page of them, and containerd names
+/// Those of such a container's mount, as far as its names are known. mount(2) takes a page of them with its end, and containerd names
 /// layers by what their paths have not in common (its core/mount, `compactLowerdirOption`).
 fn options_above(overlay: &OverlayMount) -> String {
     let OverlayMount { upper, work, .. } = overlay;
