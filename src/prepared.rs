@@ -49,7 +49,7 @@ pub fn prepare(
     Ok(overlay)
 }
 
-/// Of the image, which has one layer more than `overlay`, containers must come: their own images may be gone by then.
+/// From the image, which has one layer more than `overlay`, containers must start: it may replace the last one that runs.
 fn check_height(overlay: &OverlayMount) -> Result<()> {
     let layers = overlay.lower.len() + 1;
     ensure!(
@@ -60,8 +60,8 @@ fn check_height(overlay: &OverlayMount) -> Result<()> {
     Ok(())
 }
 
-/// Those of such a container's mount, as far as its names are known. mount(2) takes a page of them with its end, and containerd names
-/// layers by what their paths have not in common (its core/mount, `compactLowerdirOption`).
+/// The options of such a container's mount, as far as its names are known. mount(2) takes a page of them with its end, and
+/// containerd names layers by what their paths have not in common (its core/mount, `compactLowerdirOption`).
 fn options_above(overlay: &OverlayMount) -> String {
     let OverlayMount { upper, work, .. } = overlay;
     let layers: Vec<&Path> = once(upper)

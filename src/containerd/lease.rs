@@ -74,7 +74,7 @@ impl Lease {
         })
     }
 
-    /// Ends it now that nothing needs it any more.
+    /// Ends it now that nothing needs it any more; what nobody owns then may be collected after that.
     pub fn release(self) {
         let stop = self.stop.as_ref();
         // A keeper that is gone needs no word.

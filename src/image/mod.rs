@@ -51,12 +51,9 @@ impl Parts<'_> {
             size: i64::try_from(manifest.size)?,
             ..Default::default()
         };
-        replaced::keep(
-            containerd,
-            &self.subject.snapshotter,
-            &self.arguments.reference,
-        );
-        containerd.put_image(&self.arguments.reference, &target)?;
+        let reference = &self.arguments.reference;
+        replaced::keep(containerd, snapshotter, reference)?;
+        containerd.put_image(reference, &target)?;
         Ok(Image {
             config_digest: config.digest,
             manifest_digest: manifest.digest,

@@ -7,20 +7,26 @@ use anyhow::Result;
 
 use crate::containerd::{Containerd, labels};
 use crate::log;
+use crate::system::signals;
 
 /// What configurations are called by those who label manifests (containerd's core/images, `ChildGCLabels`, and nerdctl's
 /// commit), and what the names of an index's manifests begin with.
 const CONFIG: [&str; 2] = ["config", "0"];
 const MANIFEST: &str = "m.";
 
-/// Keeps the image `reference`, if there is one. Without it later commits would fail; this one need not.
-pub fn keep(containerd: &Containerd, snapshotter: &str, reference: &str) {
+/// Keeps the image `reference`, if there is one; says so where that fails, as later commits would, and this one need not.
+///
+/// # Errors
+/// A signal has come.
+pub fn keep(containerd: &Containerd, snapshotter: &str, reference: &str) -> Result<()> {
     if let Err(error) = try_to_keep(containerd, snapshotter, reference) {
+        signals::check()?;
         log::warnings(&[format!(
             "the image that {reference} was until now is not kept for the containers that were made from it, whose commits \
              need it: {error:#}"
         )]);
     }
+    Ok(())
 }
 
 fn try_to_keep(containerd: &Containerd, snapshotter: &str, reference: &str) -> Result<()> {
