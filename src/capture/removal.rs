@@ -2,17 +2,16 @@
 
 use std::cmp::Reverse;
 use std::ffi::OsStr;
-use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 
 use anyhow::{Context, Result};
 use rustix::fs::{AtFlags, unlinkat};
 
 use super::open_directory::OpenDirectory;
+use super::replica::{describe, ignore_absent};
 use super::scan::Scan;
 use super::signature::Kind;
 use crate::system::check::unless_stopped;
-use crate::system::text::printable;
 use crate::system::tree::Tree;
 use crate::system::workers;
 
@@ -43,13 +42,7 @@ fn remove_one_by_one(tree: &Tree, scan: &Scan, entries: &[(usize, Kind)]) -> Res
         let removed = parent
             .enter(tree, scan, scan.parent(index))
             .and_then(|parent| Ok(unlinkat(parent, name, flags)?));
-        match removed {
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            removed => removed.with_context(|| {
-                let path = printable(&scan.path(index));
-                format!("removing the copy of /{path}")
-            })?,
-        }
+        ignore_absent(removed).with_context(|| describe("removing the copy of", scan, index))?;
     }
     Ok(())
 }

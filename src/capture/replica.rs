@@ -164,7 +164,7 @@ impl Replica {
     }
 }
 
-fn describe(doing: &str, scan: &Scan, index: usize) -> String {
+pub fn describe(doing: &str, scan: &Scan, index: usize) -> String {
     format!("{doing} /{}", printable(&scan.path(index)))
 }
 
@@ -175,6 +175,6 @@ fn is_there(answer: io::Result<()>) -> io::Result<bool> {
     }
 }
 
-fn ignore_absent(answer: io::Result<()>) -> io::Result<()> {
+pub fn ignore_absent(answer: io::Result<()>) -> io::Result<()> {
     is_there(answer).map(drop)
 }

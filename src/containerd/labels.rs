@@ -13,3 +13,6 @@ pub fn snapshot(snapshotter: &str) -> String {
 pub fn content(which: impl std::fmt::Display) -> String {
     format!("containerd.io/gc.ref.content.{which}")
 }
+
+/// What a manifest calls its configuration there: containerd (core/images, `ChildGCLabels`), and nerdctl's commit.
+pub const CONFIG: [&str; 2] = ["config", "0"];

@@ -9,9 +9,7 @@ use crate::containerd::{Containerd, labels};
 use crate::log;
 use crate::system::signals;
 
-/// What configurations are called by those who label manifests (containerd's core/images, `ChildGCLabels`, and nerdctl's
-/// commit), and what the names of an index's manifests begin with.
-const CONFIG: [&str; 2] = ["config", "0"];
+/// What the names of an index's manifests begin with (containerd's core/images, `ChildGCLabels`).
 const MANIFEST: &str = "m.";
 
 /// Keeps the image `reference`, if there is one; says so where that fails, as later commits would, and this one need not.
@@ -38,7 +36,7 @@ fn try_to_keep(containerd: &Containerd, snapshotter: &str, reference: &str) -> R
         name.starts_with(MANIFEST)
     })?;
     for manifest in once(target.digest).chain(of_index) {
-        for config in named_by(containerd, &manifest, |name| CONFIG.contains(&name))? {
+        for config in named_by(containerd, &manifest, |name| labels::CONFIG.contains(&name))? {
             let config = containerd.blob_info(&config)?;
             let label = labels::snapshot(snapshotter);
             if let Some(snapshot) = config.and_then(|config| config.labels.get(&label).cloned()) {

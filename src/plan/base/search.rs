@@ -47,7 +47,7 @@ impl Search<'_> {
         let mut filters = Vec::new();
         for config in self.containerd.blobs_matching(vec![snapshot])? {
             filters.extend(
-                ["config", "0"].map(|which| {
+                labels::CONFIG.map(|which| {
                     format!("labels.{:?}=={:?}", labels::content(which), config.digest)
                 }),
             );
