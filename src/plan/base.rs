@@ -13,6 +13,7 @@ mod spelling;
 
 use anyhow::{Result, bail};
 use oci_spec::image::Descriptor;
+use prost_types::Timestamp;
 use serde_json::Value;
 
 use super::Subject;
@@ -54,8 +55,9 @@ fn closest(
     let platform = platform.map_or_else(host, String::clone);
     let rated = images.into_iter().map(|base| {
         let fits = platform::is_for(&base.config, &platform);
-        let distance = likeness::distance(&base.config, &subject.spec);
-        Ok(((!fits, distance, base.missing(containerd)?), base))
+        let distance = likeness::distance(&base.config, &subject.spec, &subject.labels);
+        let is_later = base.was_made_after(subject.created.as_ref());
+        Ok(((!fits, distance, is_later, base.missing(containerd)?), base))
     });
     let rated: Vec<_> = rated.collect::<Result<_>>()?;
     let best = rated
@@ -105,6 +107,16 @@ impl BaseImage {
     /// The variables that its containers start with.
     pub fn environment(&self) -> Environment {
         variables(&self.config, "/config/Env")
+    }
+
+    /// Whether the container was there before it, as far as that is known.
+    fn was_made_after(&self, container: Option<&Timestamp>) -> bool {
+        let created = self.config.get("created").and_then(Value::as_str);
+        let created: Option<Timestamp> = created.and_then(|text| text.parse().ok());
+        let order = |time: &Timestamp| (time.seconds, time.nanos);
+        created
+            .zip(container)
+            .is_some_and(|(created, container)| order(&created) > order(container))
     }
 
     /// What whoever has made an image on top of this one has to know; `name` is that of the container's image.

@@ -1,4 +1,6 @@
-//! What the JSON documents of images and containers hold in lists of words.
+//! What the JSON documents of images and containers hold in lists of words, and under names.
+
+use std::collections::HashMap;
 
 use serde_json::Value;
 
@@ -17,5 +19,14 @@ pub fn variables(document: &Value, pointer: &str) -> Environment {
     words
         .map(|word| word.split_once('=').unwrap_or((word, "")))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+/// The texts of the object at `pointer` (RFC 6901) by their names, none where there is no such object.
+pub fn texts(document: &Value, pointer: &str) -> HashMap<String, String> {
+    let object = document.pointer(pointer).and_then(Value::as_object);
+    let members = object.into_iter().flatten();
+    members
+        .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
         .collect()
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use containerd_client::services::v1::Container;
+use prost_types::Timestamp;
 use serde_json::Value;
 
 use super::cgroup_name::own_part;
@@ -25,6 +26,7 @@ pub struct Subject {
     /// The name of the image it was made from.
     pub image: String,
     pub labels: HashMap<String, String>,
+    pub created: Option<Timestamp>,
     pub runtime: String,
     pub snapshotter: String,
     pub snapshot_key: String,
@@ -56,6 +58,7 @@ impl Subject {
             id: container.id,
             image: container.image,
             labels: container.labels,
+            created: container.created_at,
             runtime: container.runtime.unwrap_or_default().name,
             snapshotter: container.snapshotter,
             snapshot_key: container.snapshot_key,

@@ -1,26 +1,35 @@
 //! How much a configuration is like what a container was started with, to choose among images of the same layers.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
-use crate::arguments::Environment;
-use crate::plan::document::{variables, words};
+use crate::plan::document::{texts, variables, words};
 
 /// A variable that one side lacks says more than another command and another working directory together.
 const MISSING: usize = 4;
+/// containerd's, on a container (client/container.go).
+const STOP_SIGNAL_LABEL: &str = "io.containerd.image.config.stop-signal";
+/// That of an image which names none.
+const USUAL_STOP_SIGNAL: &str = "SIGTERM";
 
 /// How far the configuration (OCI image specification, `config.md`) is from the process of `spec` (OCI runtime
-/// specification, `config.md`): variables, command line, working directory, user. Who starts a container may say other ones.
-pub fn distance(config: &Value, spec: &Value) -> usize {
+/// specification, `config.md`) and the container's `labels`, among which are those of its image: variables, labels, command
+/// line, working directory, user, stop signal. Who starts a container may say other ones.
+pub fn distance(config: &Value, spec: &Value, labels: &HashMap<String, String>) -> usize {
     let moved = directory(config, "/config/WorkingDir") != directory(spec, "/process/cwd");
-    of_variables(
+    between(
         &variables(config, "/config/Env"),
         &variables(spec, "/process/env"),
-    ) + of_command_lines(config, spec)
+    ) + between(&texts(config, "/config/Labels"), labels)
+        + of_command_lines(config, spec)
         + usize::from(moved)
         + usize::from(!may_be_user(config, spec))
+        + usize::from(!may_have_stop_signal(config, labels))
 }
 
-fn of_variables(ours: &Environment, started: &Environment) -> usize {
+/// What the runtime has added counts alike whatever it is compared with.
+fn between(ours: &HashMap<String, String>, started: &HashMap<String, String>) -> usize {
     let common = ours.keys().filter(|name| started.contains_key(*name));
     let same = ours
         .iter()
@@ -53,6 +62,15 @@ fn may_be_user(config: &Value, spec: &Value) -> bool {
     }
 }
 
+fn may_have_stop_signal(config: &Value, labels: &HashMap<String, String>) -> bool {
+    let said = config
+        .pointer("/config/StopSignal")
+        .and_then(Value::as_str)
+        .filter(|signal| !signal.is_empty());
+    let started = labels.get(STOP_SIGNAL_LABEL);
+    started.is_none_or(|started| started == said.unwrap_or(USUAL_STOP_SIGNAL))
+}
+
 fn directory<'a>(document: &'a Value, pointer: &str) -> &'a str {
     let said = document.pointer(pointer).and_then(Value::as_str);
     said.filter(|path| !path.is_empty()).unwrap_or("/")
@@ -83,6 +101,8 @@ mod tests {
             &["entry", "mine"],
             "/srv",
         );
+        let no_labels = HashMap::new();
+        let distance = |config: &Value, spec: &Value| distance(config, spec, &no_labels);
         assert_eq!(distance(&mine, &usual), MISSING);
         let overridden = started(&["PATH=/bin", "VERSION=17", "MINE=2"], &["sh"], "/");
         for spec in [usual, overridden] {
@@ -97,6 +117,7 @@ mod tests {
             distance(
                 &json!({"config": {"User": name}}),
                 &json!({"process": {"user": {"uid": uid, "gid": 7}}}),
+                &HashMap::new(),
             )
         };
         for (name, uid) in [
@@ -111,7 +132,6 @@ mod tests {
         for (name, uid) in [("", 5), ("root", 5), ("1000", 0), ("1000", 5), ("app:7", 0)] {
             assert_eq!(distance(name, uid), 1, "{name} {uid}");
         }
-        assert_eq!(super::distance(&json!({}), &json!({})), 0);
     }
 
     #[test]
@@ -119,11 +139,38 @@ mod tests {
         let with = json!({"config": {"Entrypoint": ["entry"], "Cmd": ["server"]}});
         let without = json!({"config": {"Cmd": ["server"]}});
         let started = |words: &[&str]| json!({"process": {"args": words}});
+        let distance = |config: &Value, spec: &Value| distance(config, spec, &HashMap::new());
         assert_eq!(
             distance(&with, &started(&["sh"])),
             distance(&without, &started(&["sh"]))
         );
         assert_eq!(distance(&with, &started(&["entry", "other"])), 1);
         assert_eq!(distance(&without, &started(&["server"])), 0);
+    }
+
+    #[test]
+    fn labels_and_the_stop_signal_of_the_image_are_among_the_containers_labels() {
+        let image = |label: &str, signal: Option<&str>| json!({"config": {"Labels": {"version": label}, "StopSignal": signal}});
+        let started = |label: &str, signal: &str| {
+            let all = [
+                ("nerdctl/name", "a"),
+                ("version", label),
+                (STOP_SIGNAL_LABEL, signal),
+            ];
+            all.map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into()
+        };
+        let distance =
+            |image: Value, labels: &HashMap<String, String>| distance(&image, &json!({}), labels);
+        let container = started("1", "SIGTERM");
+        let nearest = distance(image("1", None), &container);
+        assert_eq!(distance(image("1", Some("SIGTERM")), &container), nearest);
+        for other in [image("2", None), image("1", Some("SIGINT"))] {
+            assert_eq!(distance(other, &container), nearest + 1);
+        }
+        assert!(distance(json!({}), &container) > nearest);
+        let interrupted = started("1", "SIGINT");
+        assert_eq!(distance(image("1", Some("SIGINT")), &interrupted), nearest);
+        assert_eq!(distance(image("1", None), &interrupted), nearest + 1);
     }
 }

@@ -2,7 +2,8 @@
 //! among which the base must be found then: unlabelled, damaged, or there twice.
 
 use super::{
-    IMAGE, MINE, assert_runs, changed, commit_by_layers, commit_quietly, digest_of, layers, mine,
+    IMAGE, MINE, assert_runs, changed, commit, commit_by_layers, commit_quietly, digest_of, layers,
+    mine,
 };
 use crate::FREEZEFRAME;
 use harness::image::{Blob, CONFIG, Entry, Image, Index, MANIFEST, architecture};
@@ -192,6 +193,45 @@ fn a_base_of_other_metadata_with_the_same_layers_is_not_taken_for_the_containers
         json!(["/bin/sh"]),
         "nothing else is left"
     );
+    Ok(())
+}
+
+#[test]
+fn of_bases_with_the_same_layers_the_one_with_the_containers_labels_is_its_own() -> Result {
+    let daemon = Daemon::start()?;
+    let labels = ["one", "two", "three"];
+    for label in labels {
+        let other = format!("docker.io/library/{label}:latest");
+        mine("mine").label(label).import(&daemon, &other)?;
+    }
+    for label in labels {
+        mine("mine").label(label).import(&daemon, MINE)?;
+        let container = changed(&daemon)?;
+        daemon.ctr().run(&["images", "rm", "--sync", MINE])?;
+        commit_by_layers(&container)?;
+        let config = daemon.ctr().config(IMAGE)?;
+        assert_eq!(config["config"]["Labels"]["from"], label);
+        forget_bases(&container)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_base_that_was_made_later_than_the_container_is_not_its_own() -> Result {
+    let daemon = Daemon::start()?;
+    let container = renamed(&daemon)?;
+    let later: [fn(&mut Value); 3] = [
+        |config| config["created"] = json!("2100-01-01T00:00:00Z"),
+        |config| config["created"] = json!("2100-01-01T00:00:00.5Z"),
+        |config| config["created"] = json!("2100-01-01T02:00:00+01:00"),
+    ];
+    for (edit, number) in later.into_iter().zip(0..) {
+        let other = format!("docker.io/library/later-{number}:latest");
+        mine("mine").configured(edit).import(&daemon, &other)?;
+    }
+    let said = commit(&container)?.outcome.error_text();
+    let own = daemon.ctr().image_digest(OTHER)?;
+    assert!(said.contains(&own), "{own} is not in {said}");
     Ok(())
 }
 
