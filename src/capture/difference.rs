@@ -34,10 +34,8 @@ pub fn between(
     size: u64,
     check: &Check,
 ) -> Result<Difference> {
-    let blocks: Vec<Segment> = data
-        .iter()
-        .flat_map(|segment| blocks_of(*segment))
-        .collect();
+    let blocks = data.iter().flat_map(|segment| segment.parts(BLOCK));
+    let blocks: Vec<Segment> = blocks.collect();
     let found = workers::map(blocks.len(), BLOCKS_AT_ONCE, |range| {
         check()?;
         let mut buffers = [vec![0; BLOCK], vec![0; BLOCK]];
@@ -51,16 +49,6 @@ pub fn between(
         data: joined(found.into_iter().flatten()),
         holes: without(&file::data_of(copy, size, check)?, data),
     })
-}
-
-fn blocks_of(segment: Segment) -> impl Iterator<Item = Segment> {
-    let end = segment.offset + segment.length;
-    (segment.offset..end)
-        .step_by(BLOCK)
-        .map(move |offset| Segment {
-            offset,
-            length: (end - offset).min(BLOCK as u64),
-        })
 }
 
 fn compare(

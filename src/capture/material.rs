@@ -19,12 +19,13 @@ use super::memory::{Memory, Piece};
 use super::open_directory::OpenDirectory;
 use super::overlay_attributes::{WHITEOUT_ATTRIBUTE, is_opaque, own_attributes};
 use super::scan::{Node, Scan};
-use super::sharing::{LITTLE_UNWRITTEN, most_unwritten, worth_waiting_for};
+use super::sharing::{LITTLE_UNWRITTEN, extents_within, most_unwritten, worth_waiting_for};
 use super::signature::{Kind, Signature};
 use super::staging::{StagedFile, Staging};
 use crate::system::attributes::{Attributes, CAPABILITY_ATTRIBUTE};
 use crate::system::cache;
 use crate::system::check::Check;
+use crate::system::extents;
 use crate::system::file::{self, Segment, Sharing};
 use crate::system::text::printable;
 use crate::system::tree::{self, Tree};
@@ -304,7 +305,7 @@ impl<'tree> Reader<'tree> {
         copy: Option<BorrowedFd<'_>>,
         data: &[Segment],
     ) -> Result<Option<StagedFile>> {
-        if !self.can_share || self.is_sooner_read(file, copy, length(data)) {
+        if !self.can_share || self.is_sooner_read(file, copy, data) {
             return Ok(None);
         }
         let (target, staged) = self.staging.create()?;
@@ -313,29 +314,32 @@ impl<'tree> Reader<'tree> {
         Ok((sharing == Sharing::Done).then_some(staged))
     }
 
-    /// Whether `length` bytes of data are sooner read than what is unwritten of them is written. Where the kernel does not
-    /// tell, that may be all of a new file; one that has a copy was written for that.
+    /// Whether data is sooner read than what is unwritten of it is written and its extents are shared. Where the kernel does
+    /// not tell, all of a new file may be unwritten; one that has a copy was written for that.
     fn is_sooner_read(
         &self,
         file: BorrowedFd<'_>,
         copy: Option<BorrowedFd<'_>>,
-        length: u64,
+        data: &[Segment],
     ) -> bool {
-        let Some(own) = cache::cached(file) else {
-            return copy.is_none() && !self.is_ahead;
-        };
+        let own = cache::cached(file);
+        if own.is_none() && copy.is_none() && !self.is_ahead {
+            return true;
+        }
         let copy = copy.and_then(cache::cached);
-        let read = [Some(&own), copy.as_ref()].into_iter().flatten();
+        let read = [own.as_ref(), copy.as_ref()].into_iter().flatten();
+        let length = length(data);
         let on_disk = read.map(|cached| length.saturating_sub(cached.all)).sum();
         let most = if self.is_ahead {
             LITTLE_UNWRITTEN
         } else {
             worth_waiting_for(length, on_disk).min(self.most_unwritten)
         };
-        own.unwritten >= most
+        let unwritten = own.map_or(0, |own| own.unwritten);
+        unwritten >= most || extents::are_more_than(file, data, extents_within(most - unwritten))
     }
 
-    /// What can be shared is shared by pieces, each of which is on disk soon, unless the container waits.
+    /// What can be shared is shared by pieces, each of which is on disk and shared soon, unless the container waits.
     fn copy(
         &mut self,
         file: BorrowedFd<'_>,

@@ -1,4 +1,5 @@
-//! When a large file's content is shared with the clone, where the file system can do that, rather than read.
+//! When a large file's content is shared with the clone, where the file system can do that, rather than read: neither what
+//! has to be written first nor the number of extents may take longer than reading would.
 
 use std::time::Duration;
 
@@ -12,6 +13,14 @@ const WRITTEN_PER_MILLISECOND: u64 = 64 << 10;
 const COMPARED_PER_WRITTEN: u64 = 64;
 /// Bytes that a disk reads meanwhile: it does that faster, and ahead.
 const READ_PER_WRITTEN: u64 = 2;
+
+/// Bytes that a disk writes while one more extent is shared: xfs takes 30 to 70 µs for that, whatever its length.
+const WRITTEN_PER_EXTENT: u64 = 8 << 10;
+
+/// The extents that are shared in the time in which so many bytes are written.
+pub fn extents_within(written: u64) -> u64 {
+    written / WRITTEN_PER_EXTENT
+}
 
 /// The bytes that may have to be written before a file is shared under a freeze of this length.
 pub fn most_unwritten(hold: Duration) -> u64 {

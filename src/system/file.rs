@@ -13,10 +13,8 @@ use rustix::io::Errno;
 
 use super::check::Check;
 
-/// So that a long copy can be stopped.
-const PIECE: u64 = 16 << 20;
-/// What goes through memory at a time.
-const BUFFER: u64 = 1 << 20;
+/// So that a long copy can be stopped, and that whoever writes to a file waits for a small part of it only.
+const PIECE: u64 = 1 << 20;
 /// So that a file of many pieces can be left: so many take milliseconds to find.
 const SEGMENTS_AT_ONCE: usize = 1024;
 
@@ -25,6 +23,18 @@ const SEGMENTS_AT_ONCE: usize = 1024;
 pub struct Segment {
     pub offset: u64,
     pub length: u64,
+}
+
+impl Segment {
+    /// It in parts of `size` bytes, the last of which may be shorter.
+    pub fn parts(self, size: usize) -> impl Iterator<Item = Self> {
+        let end = self.offset + self.length;
+        let offsets = (self.offset..end).step_by(size);
+        offsets.map(move |offset| Self {
+            offset,
+            length: (end - offset).min(size as u64),
+        })
+    }
 }
 
 /// The data of the first `size` bytes of `file`, once a write that is under way has ended; `check` is asked meanwhile.
@@ -99,7 +109,7 @@ pub fn copy_segment(
     segment: Segment,
     check: &Check,
 ) -> Result<u64> {
-    copy_pieces(segment, PIECE, check, |piece| copy_piece(from, to, piece))
+    copy_pieces(segment, check, |piece| copy_piece(from, to, piece))
 }
 
 /// The same without sharing: that waits until the source's data is on disk.
@@ -109,14 +119,11 @@ pub fn copy_through_memory(
     segment: Segment,
     check: &Check,
 ) -> Result<u64> {
-    copy_pieces(segment, BUFFER, check, |piece| {
-        copy_in_memory(from, to, piece)
-    })
+    copy_pieces(segment, check, |piece| copy_in_memory(from, to, piece))
 }
 
 fn copy_pieces(
     segment: Segment,
-    size: u64,
     check: &Check,
     copy: impl Fn(Segment) -> io::Result<u64>,
 ) -> Result<u64> {
@@ -125,7 +132,7 @@ fn copy_pieces(
         check()?;
         let count = copy(Segment {
             offset: segment.offset + copied,
-            length: size.min(segment.length - copied),
+            length: PIECE.min(segment.length - copied),
         })?;
         if count == 0 {
             break;

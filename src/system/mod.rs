@@ -10,6 +10,7 @@ pub mod check;
 pub mod children;
 pub mod clock;
 pub mod descriptors;
+pub mod extents;
 pub mod file;
 pub mod identity;
 pub mod limits;

@@ -269,6 +269,28 @@ fn a_changed_large_file_is_shared_where_its_copy_is_not_in_memory() {
     }
 }
 
+/// Each extent takes time to share, in which the container waits.
+#[test]
+fn a_large_file_of_many_extents_is_not_shared() {
+    for file_system in [FileSystem::Xfs, FileSystem::Btrfs] {
+        let disk = disk(file_system);
+        let place = Place::on(&disk);
+        let file = File::create(place.path("file")).unwrap();
+        for number in 0..LARGE as u64 / PAGE {
+            file.write_all_at(&content(4096), 2 * number * PAGE)
+                .unwrap();
+        }
+        file.sync_all().unwrap();
+        place.let_it_grow_old("file");
+        let read = place.capture(|_| {}, |_| file.write_all_at(b"another", 2 * PAGE).unwrap());
+        assert_eq!(
+            (read.compared, read.copied),
+            (LARGE as u64, PAGE),
+            "{file_system:?}"
+        );
+    }
+}
+
 /// It was renamed after it was looked at, and so had vanished when it was to be read.
 #[test]
 fn a_file_that_vanishes_before_it_is_read_takes_its_copy_along() {

@@ -1,0 +1,83 @@
+//! In how many pieces a file's data lies on its disk (kernel: filesystems/fiemap.rst).
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use rustix::ioctl::{Opcode, Updater, ioctl, opcode};
+
+use super::file::Segment;
+
+/// What is asked for at once: so many bytes have no more extents than are counted in milliseconds.
+const BYTES_AT_ONCE: usize = 64 << 20;
+/// `FS_IOC_FIEMAP` of linux/fs.h.
+const FIEMAP: Opcode = opcode::read_write::<Map>(b'f', 11);
+
+/// `struct fiemap` of linux/fiemap.h; without room for extents the kernel counts them.
+#[derive(Default)]
+#[repr(C)]
+struct Map {
+    start: u64,
+    length: u64,
+    flags: u32,
+    mapped: u32,
+    room: u32,
+    reserved: u32,
+}
+
+/// Whether `data` of `file` lies in more extents than `most`; false where the file system does not tell.
+pub fn are_more_than(file: BorrowedFd<'_>, data: &[Segment], most: u64) -> bool {
+    if data.len() as u64 > most {
+        return true;
+    }
+    let parts = data.iter().flat_map(|segment| segment.parts(BYTES_AT_ONCE));
+    let mut all = 0;
+    parts.map_while(|part| count(file, part).ok()).any(|found| {
+        all += found;
+        all > most
+    })
+}
+
+fn count(file: BorrowedFd<'_>, part: Segment) -> io::Result<u64> {
+    let mut map = Map {
+        start: part.offset,
+        length: part.length,
+        ..Map::default()
+    };
+    // SAFETY: the kernel reads and fills one structure of that layout, as the opcode says, and no more where this has room
+    // for none.
+    unsafe { ioctl(file, Updater::<FIEMAP, Map>::new(&mut map)) }?;
+    Ok(map.mapped.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::FileExt;
+
+    use harness::{Disk, FileSystem};
+
+    use super::super::file::segments;
+    use super::*;
+
+    #[test]
+    fn extents_are_counted_as_far_as_asked() {
+        for file_system in [FileSystem::Ext4, FileSystem::Xfs, FileSystem::Btrfs] {
+            let disk = Disk::new(file_system).unwrap();
+            let file = File::create_new(disk.path().join("file")).unwrap();
+            let block = [1; 4096];
+            let offsets = (0..10).map(|number| 2 * number * block.len() as u64);
+            for offset in offsets {
+                file.write_all_at(&block, offset).unwrap();
+            }
+            file.sync_all().unwrap();
+            let length = file.metadata().unwrap().len();
+            let whole = Segment { offset: 0, length };
+            let data = segments(file.as_fd(), length, &|| Ok(())).unwrap();
+            for data in [&[whole][..], &data] {
+                let more = |most| are_more_than(file.as_fd(), data, most);
+                assert_eq!((more(9), more(10)), (true, false), "{file_system:?}");
+            }
+        }
+    }
+}
