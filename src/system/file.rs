@@ -194,6 +194,8 @@ fn copy_piece(from: BorrowedFd<'_>, to: BorrowedFd<'_>, piece: Segment) -> io::R
             | Errno::NOSYS
             | Errno::OPNOTSUPP
             | Errno::PERM
+            // A file that the host swaps to.
+            | Errno::TXTBSY
             // ZFS says so of what it has not written yet (openzfs/zfs issue 16958).
             | Errno::AGAIN,
         ) => copy_in_memory(from, to, piece),
