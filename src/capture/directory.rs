@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use anyhow::{Context, Result};
 
 use super::signature::Signature;
+use crate::plan::if_mounted_over;
 use crate::system::check::Check;
 use crate::system::clock::Moment;
 use crate::system::text::printable;
@@ -112,7 +113,8 @@ pub fn explain(error: io::Error, path: &[u8]) -> anyhow::Error {
             printable(&path[..path.len().min(200)])
         );
     }
-    anyhow::Error::from(error).context(format!("reading directory /{}", printable(path)))
+    let error = anyhow::Error::from(error);
+    if_mounted_over(error.context(format!("reading directory /{}", printable(path))))
 }
 
 fn read_content(

@@ -22,6 +22,7 @@ use super::scan::{Node, Scan};
 use super::sharing::{LITTLE_UNWRITTEN, extents_within, most_unwritten, worth_waiting_for};
 use super::signature::{Kind, Signature};
 use super::staging::{StagedFile, Staging};
+use crate::plan::if_mounted_over;
 use crate::system::attributes::{Attributes, CAPABILITY_ATTRIBUTE};
 use crate::system::cache;
 use crate::system::check::Check;
@@ -172,7 +173,9 @@ impl<'tree> Reader<'tree> {
     ) -> Result<ReadEntry> {
         let material = match self.material(scan, index, copy, check) {
             Err(error) if error.downcast_ref().is_some_and(has_vanished) => Material::Vanished,
-            material => material.with_context(|| reading(scan, index))?,
+            material => material
+                .with_context(|| reading(scan, index))
+                .map_err(if_mounted_over)?,
         };
         Ok(ReadEntry { index, material })
     }

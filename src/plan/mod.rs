@@ -17,7 +17,7 @@ use serde_json::Value;
 
 pub use base::BaseImage;
 pub use cgroup_name::own_part;
-pub use obstacle::{Obstacle, if_forbidden, is_of_view};
+pub use obstacle::{Obstacle, if_forbidden, if_mounted_over, is_of_view};
 pub use resolve::{InspectFailed, NoSuchContainer};
 pub use subject::Subject;
 

@@ -41,16 +41,27 @@ impl Obstacle {
 
 /// What we are forbidden to make (seccomp(2), or a cgroup's devices), the daemon can. Other errors stay as they are.
 pub fn if_forbidden(error: Error) -> Error {
-    let is_forbidden = |cause: &(dyn std::error::Error + 'static)| {
-        let inner = cause.downcast_ref::<io::Error>();
-        let errno = inner.and_then(Errno::from_io_error);
-        let errno = errno.or_else(|| cause.downcast_ref().copied());
-        matches!(errno, Some(Errno::PERM | Errno::NOSYS))
-    };
-    if error.chain().any(is_forbidden) {
+    if comes_of(&error, &[Errno::PERM, Errno::NOSYS]) {
         return Obstacle(format!("{error:#}")).into();
     }
     error
+}
+
+/// What is mounted in the container's own layer, overlayfs does not show. Other errors stay as they are.
+pub fn if_mounted_over(error: Error) -> Error {
+    if comes_of(&error, &[Errno::XDEV]) {
+        return Obstacle(format!("{error:#}: something is mounted there")).into();
+    }
+    error
+}
+
+fn comes_of(error: &Error, which: &[Errno]) -> bool {
+    error.chain().any(|cause| {
+        let inner = cause.downcast_ref::<io::Error>();
+        let errno = inner.and_then(Errno::from_io_error);
+        let errno = errno.or_else(|| cause.downcast_ref().copied());
+        errno.is_some_and(|errno| which.contains(&errno))
+    })
 }
 
 /// Whether an error tells of other files, or other rights, than containerd has; any other may have passed by the next try.

@@ -98,6 +98,37 @@ fn what_we_are_forbidden_to_make_is_left_to_the_real_nerdctl() -> Result {
     Ok(())
 }
 
+/// By the host, or by a container that has containerd's folders: what is mounted on the container's root lies elsewhere.
+#[test]
+fn a_mount_in_the_containers_own_layer_is_left_to_the_real_nerdctl() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    container.shell("echo something | tee /srv/new >/srv/hidden; mkdir /srv/below")?;
+    let upper = container.upper()?.join("srv");
+    let (new, hidden) = (upper.join("new"), upper.join("hidden"));
+    for (on, mount) in [
+        (
+            "below",
+            format!("mount -t tmpfs none {}/below", upper.display()),
+        ),
+        (
+            "hidden",
+            format!("mount --bind {} {}", new.display(), hidden.display()),
+        ),
+    ] {
+        let mount = format!("{mount}; exec \"$@\"");
+        let reason = delegated_behind(
+            &container,
+            &["unshare", "--mount", "sh", "-ec", &mount, "sh"],
+        )?;
+        assert!(
+            reason.contains(on) && reason.ends_with(": something is mounted there"),
+            "{reason}"
+        );
+    }
+    Ok(())
+}
+
 /// Commits a container that has made `/srv/new` by a command that begins with `words`; returns why it was delegated.
 fn delegated_behind(container: &Container, words: &[&str]) -> Result<String> {
     let daemon = container.daemon();
