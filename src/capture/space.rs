@@ -153,7 +153,35 @@ fn bytes(reserve: Reserve, size: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use harness::{Disk, FileSystem};
+
     use super::*;
+    use crate::system::tree::Tree;
+
+    const SLACK: u64 = 1 << 20;
+
+    #[test]
+    fn room_is_wanted_for_a_copy_a_layer_and_a_reserve() {
+        let disk = Disk::new(FileSystem::Ext4).unwrap();
+        let upper = disk.path();
+        let scan = Scan::of(&Tree::open(upper).unwrap()).unwrap();
+        let free = Capacity::of(&stat(upper).unwrap()).unwrap().free;
+        let size = free / 4;
+        let check = |reserve| check(upper, &scan, size, Reserve::Bytes(reserve));
+        check(free - 2 * size - SLACK).unwrap();
+        let refusal = check(free - 2 * size + SLACK).err().unwrap();
+        assert!(refusal.is::<TooLittle>(), "{refusal:#}");
+        let room = |reserve| Room {
+            upper: upper.to_owned(),
+            reserve,
+            size,
+        };
+        room(free - size - SLACK).check_for_layer().unwrap();
+        let lacking = room(free - size + SLACK);
+        let refusal = lacking.check_for_layer().unwrap_err().to_string();
+        assert!(refusal.contains("a layer and a reserve"), "{refusal}");
+        lacking.check().unwrap();
+    }
 
     #[test]
     fn an_inode_for_each_entry_and_a_tenth_of_the_rest_are_wanted() {

@@ -248,7 +248,7 @@ fn too_little_disk_is_said_before_it_is_full() -> Result {
     container.output(&["dd", "if=/dev/zero", "of=/bulk", "bs=1M", "count=130"])?;
     let scene = Scene::of(container)?;
     let commit = scene.commit()?;
-    expect_error(&commit, "too little disk space");
+    expect_error(&commit, "too little disk space: the commit needs");
     let disk = daemon.disk().display().to_string();
     assert!(error_of(&commit).contains(&disk), "{}", error_of(&commit));
     scene.expect_nothing_done()

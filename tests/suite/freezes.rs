@@ -90,6 +90,23 @@ fn a_freeze_that_does_not_complete_on_version_1_is_undone_and_told_of() -> Resul
 }
 
 #[test]
+fn a_freeze_does_not_complete_any_later_than_it_may_last() -> Result {
+    if !has_throttles() {
+        return Ok(());
+    }
+    let daemon = Daemon::start()?;
+    let (container, disk) = writing_slowly(&daemon)?;
+    wait_until_stuck(&container)?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    let flags = ["--max-pause", "200ms"];
+    let commit = freezeframe.commit(&container, IMAGE, &flags)?.failed()?;
+    assert!(has_stuck_process(&container)?, "it was not stuck all along");
+    let said = commit.outcome.error_text();
+    assert!(said.contains("did not freeze within 200ms"), "{said}");
+    throttle(&container, &disk, 0)
+}
+
+#[test]
 fn a_freeze_that_does_not_complete_is_tried_again() -> Result {
     let tried = commit_beside_stuck(|_, freezer| {
         for (what, wanted) in [("a freeze under way", false), ("its end", true)] {

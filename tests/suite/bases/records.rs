@@ -216,21 +216,31 @@ fn of_bases_with_the_same_layers_the_one_with_the_containers_labels_is_its_own()
     Ok(())
 }
 
+fn made_in<const YEAR: u32>(config: &mut Value) {
+    config["created"] = json!(format!("{YEAR}-01-01T00:00:00Z"));
+}
+
 #[test]
 fn a_base_that_was_made_later_than_the_container_is_not_its_own() -> Result {
     let daemon = Daemon::start()?;
     let container = renamed(&daemon)?;
-    let later: [fn(&mut Value); 3] = [
-        |config| config["created"] = json!("2100-01-01T00:00:00Z"),
-        |config| config["created"] = json!("2100-01-01T00:00:00.5Z"),
-        |config| config["created"] = json!("2100-01-01T02:00:00+01:00"),
-    ];
-    for (edit, number) in later.into_iter().zip(0..) {
-        let other = format!("docker.io/library/later-{number}:latest");
-        mine("mine").configured(edit).import(&daemon, &other)?;
-    }
-    let said = commit(&container)?.outcome.error_text();
     let own = daemon.ctr().image_digest(OTHER)?;
+    let mut others = Vec::new();
+    for edit in [
+        made_in::<2100>,
+        made_in::<2101>,
+        made_in::<2102>,
+        made_in::<2103>,
+    ] {
+        let name = format!("docker.io/library/later-{}:latest", others.len());
+        mine("mine").configured(edit).import(&daemon, &name)?;
+        others.push(daemon.ctr().image_digest(&name)?);
+    }
+    assert!(
+        others.iter().any(|other| *other < own),
+        "it comes first anyway"
+    );
+    let said = commit(&container)?.outcome.error_text();
     assert!(said.contains(&own), "{own} is not in {said}");
     Ok(())
 }

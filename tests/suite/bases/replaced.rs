@@ -2,7 +2,7 @@
 
 use super::{IMAGE, MINE, changed, digest_of, layers, mine};
 use crate::FREEZEFRAME;
-use harness::image::Entry;
+use harness::image::{Entry, Index, architecture};
 use harness::{Commit, Container, Daemon, Leftovers, Result};
 use serde_json::Value;
 
@@ -50,6 +50,23 @@ fn a_base_stays_for_other_containers_though_a_commit_took_its_name() -> Result {
     let config = digest_of(&base["config"]);
     let left = daemon.ctr().list(&["content", "ls", "-q"])?;
     assert!(left.iter().all(|digest| digest != config), "{left:?}");
+    Ok(())
+}
+
+/// As of an image that was pulled.
+#[test]
+fn a_base_in_an_index_stays_as_well() -> Result {
+    let daemon = Daemon::start()?;
+    Index::default()
+        .with(architecture(), mine("mine").label("base").archive(MINE)?)?
+        .import(daemon.ctr(), MINE, true)?;
+    let below = layers(&daemon.ctr().manifest(MINE)?);
+    let container = changed(&daemon)?;
+    let other = Container::run(&daemon, MINE, &["sleep", "2000"])?;
+    commit_to_base(&other, &below)?;
+    commit_to_base(&container, &below)?;
+    let config = daemon.ctr().config(MINE)?;
+    assert_eq!(config["config"]["Labels"]["from"], "base");
     Ok(())
 }
 
