@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{Daemon, Signal, wait_until};
+use harness::{Daemon, Options, Signal, wait_until};
 
 use super::*;
 use crate::containerd::{CLEAN_UP_BOUND, WrittenBlob, client};
@@ -48,7 +48,20 @@ fn are_there(client: &Containerd, blob: &WrittenBlob) -> [bool; 2] {
 
 #[test]
 fn relays_keep_what_was_made_under_leases_that_have_expired() {
-    let daemon = Daemon::start().unwrap();
+    assert_relays_keep_what_was_made(&Options::default());
+}
+
+/// Where what is written is sent, it goes on under another lease than it began with.
+#[test]
+fn relays_keep_what_was_sent_under_leases_that_have_expired() {
+    assert_relays_keep_what_was_made(&Options {
+        isolated_content: true,
+        ..Options::default()
+    });
+}
+
+fn assert_relays_keep_what_was_made(options: &Options) {
+    let daemon = options.start().unwrap();
     let client = client(&daemon);
     let lease = Lease::acquire_on(&client, QUICK).unwrap();
     let first = client.current_lease().unwrap();
@@ -142,6 +155,24 @@ fn a_relay_takes_over_from_the_newest_lease_though_the_one_before_has_expired() 
     let next = client.relay(&held, OFTEN_RELAYED).unwrap();
     client.delete_lease(&newest).unwrap();
     assert_eq!(leases(&daemon), [next.as_str()]);
+    assert_eq!(are_there(&client, &blob), [true, true]);
+}
+
+/// As a call makes it that began before the relay.
+#[test]
+fn what_is_made_under_the_lease_before_the_newest_is_kept_as_well() {
+    let daemon = Daemon::start().unwrap();
+    let client = client(&daemon);
+    let caretaker = client.for_cleaning_up();
+    let first = client.create_lease(OFTEN_RELAYED).unwrap();
+    let mut held = vec![first.clone()];
+    relay(&client, &caretaker, &mut held, OFTEN_RELAYED);
+    assert!(leases(&daemon).contains(&first));
+    client.set_lease(Some(first.clone()));
+    let blob = make_things(&client);
+    relay(&client, &caretaker, &mut held, OFTEN_RELAYED);
+    assert!(!leases(&daemon).contains(&first));
+    daemon.ctr().collect_garbage().unwrap();
     assert_eq!(are_there(&client, &blob), [true, true]);
 }
 
