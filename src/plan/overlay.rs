@@ -130,10 +130,96 @@ fn shows(mount: &MountEntry, upper: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use harness::{Disk, FileSystem};
+    use std::ffi::OsString;
+
+    use harness::{Container, Daemon, Disk, FileSystem, TempDir};
 
     use super::*;
+    use crate::arguments::Invocation;
     use crate::system::mounts::parse;
+
+    fn connect(daemon: &Daemon) -> Containerd {
+        let ctr = daemon.ctr();
+        Containerd::connect(Path::new(&ctr.address), &ctr.namespace).unwrap()
+    }
+
+    fn subject(containerd: &Containerd, container: &Container) -> Subject {
+        let line = ["nerdctl", "commit", &container.id, "image"].map(OsString::from);
+        let Invocation::Commit(arguments) = Invocation::of(line.into_iter()) else {
+            panic!("it is a commit");
+        };
+        Subject::resolve(containerd, None, &arguments).unwrap()
+    }
+
+    fn assert_obstacle<T>(outcome: Result<T>, reason: &str) {
+        let error = outcome.err().expect("an obstacle");
+        let Obstacle(said) = error.downcast().unwrap();
+        assert!(said.contains(reason), "{said}");
+    }
+
+    #[test]
+    fn a_container_that_sees_another_upper_directory_is_none_of_ours() {
+        let daemon = Daemon::start().unwrap();
+        let containerd = connect(&daemon);
+        let [own, other] = [(), ()].map(|()| daemon.run(&["sleep", "1000"]).unwrap());
+        let mut subject = subject(&containerd, &own);
+        let (upper, _) = upper_directory(&containerd, &subject).unwrap();
+        assert_eq!(upper, own.upper().unwrap());
+        subject.task.pid = other.pid().unwrap();
+        assert_obstacle(
+            upper_directory(&containerd, &subject),
+            "another upper directory",
+        );
+    }
+
+    #[test]
+    fn a_snapshot_with_mapped_ids_is_none_of_ours() {
+        let daemon = Daemon::start().unwrap();
+        let containerd = connect(&daemon);
+        let container = daemon.run(&["sleep", "1000"]).unwrap();
+        let subject = subject(&containerd, &container);
+        let set = |label: &str| {
+            let call = ["snapshots", "label", &container.id, label];
+            daemon.ctr().run(&call).unwrap();
+        };
+        for label in ID_MAPPING_LABELS {
+            set(&format!("{label}=0:100000:65536"));
+            assert_obstacle(upper_directory(&containerd, &subject), "IDs are mapped");
+            set(&format!("{label}="));
+            upper_directory(&containerd, &subject).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_root_is_the_overlay_whose_upper_directory_would_be_read() {
+        let folders = [(), ()].map(|()| TempDir::new().unwrap());
+        let [own, other] = folders.each_ref().map(TempDir::path);
+        let check = |kind: &str, upper: &Path| {
+            let line = format!(
+                "36 35 0:50 / / rw - {kind} none rw,upperdir={}",
+                own.display()
+            );
+            check_root(vec![parse(line.as_bytes()).unwrap()], upper)
+        };
+        check("overlay", own).unwrap();
+        assert_obstacle(check("overlay", other), "another upper directory");
+        assert_obstacle(check("ext4", own), NO_OVERLAY);
+    }
+
+    #[test]
+    fn an_overlay_that_keeps_its_marks_in_user_attributes_is_none_of_ours() {
+        let upper = TempDir::new().unwrap();
+        let check = |flags: &[&str]| {
+            check_directory(&OverlayMount {
+                upper: upper.path().to_owned(),
+                work: PathBuf::new(),
+                lower: Vec::new(),
+                flags: flags.iter().map(ToString::to_string).collect(),
+            })
+        };
+        check(&["index=off"]).unwrap();
+        assert_obstacle(check(&["index=off", "userxattr"]), "user attributes");
+    }
 
     #[test]
     fn ext4_is_proven_and_tmpfs_is_not() {
