@@ -128,6 +128,27 @@ fn names_in_another_case_are_replaced_by_changes() -> Result {
     Ok(())
 }
 
+/// The container is there before such a base, which not every containerd would unpack.
+#[test]
+fn what_a_base_says_of_its_platform_is_said_of_the_new_image_too() -> Result {
+    let daemon = Daemon::start()?;
+    mine("mine").import(&daemon, MINE)?;
+    let container = changed(&daemon)?;
+    let image = mine("mine").configured(|config| {
+        config["os.version"] = json!("10.0.14393");
+        config["os.features"] = json!(["win32k", "another"]);
+        config["variant"] = json!("v8");
+    });
+    image.import(&daemon, MINE)?;
+    commit_quietly(&container)?;
+    let (new, base) = (daemon.ctr().config(IMAGE)?, daemon.ctr().config(MINE)?);
+    for name in ["architecture", "os", "os.features", "os.version", "variant"] {
+        assert!(!base[name].is_null(), "{name}");
+        assert_eq!(new[name], base[name], "{name}");
+    }
+    Ok(())
+}
+
 #[test]
 fn a_history_of_more_steps_than_layers_is_kept() -> Result {
     let daemon = Daemon::start()?;
