@@ -91,6 +91,27 @@ fn layers_that_are_discarded_during_the_commit_are_counted() -> Result {
 }
 
 #[test]
+fn a_base_that_is_removed_during_the_commit_stays_for_the_new_image() -> Result {
+    let daemon = Daemon::start()?;
+    let container = without_layers(&daemon, 0)?;
+    container.shell("head -c 30000000 /dev/urandom >/srv/bulk")?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    let mut committing = freezeframe.start_commit(&container, IMAGE, &["--debug"])?;
+    committing.wait_for_stage("copy")?;
+    committing.stop()?;
+    daemon.ctr().run(&["images", "rm", "--sync", MINE])?;
+    daemon.ctr().collect_garbage()?;
+    committing.signal(Signal::CONT)?;
+    let said = committing.finish()?.succeeded()?.outcome.error_text();
+    assert!(!said.contains("level=warning"), "{said}");
+    let kept = daemon.ctr().run(&["content", "ls", "--quiet"])?;
+    for layer in layers(&daemon.ctr().manifest(IMAGE)?) {
+        assert!(kept.contains(digest_of(&layer)), "{layer} is not in {kept}");
+    }
+    assert_runs(&daemon)
+}
+
+#[test]
 fn an_image_on_discarded_layers_is_the_base_of_the_next() -> Result {
     let daemon = Daemon::start()?;
     let container = without_layers(&daemon, 3)?;
