@@ -56,12 +56,17 @@ fn a_reserve_that_goes_while_the_container_is_copied_ends_the_commit() -> Result
     let file = fs::File::create(&filler)?;
     rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, taken)?;
     committing.signal(Signal::CONT)?;
-    let said = committing.finish()?.failed()?.outcome.error_text();
+    let Commit { outcome, report } = committing.finish()?.failed()?;
+    let said = outcome.error_text();
     assert!(
         said.contains("it went while the container was copied"),
         "{said}"
     );
     assert!(said.contains(RESERVE), "{said}");
+    // Seen only after the copy, the disk would be full by then.
+    let stages = &report["stages_ms"];
+    assert!(stages["copy"].is_f64(), "{report:#}");
+    assert!(stages["freeze"].is_null(), "{report:#}");
     fs::remove_file(&filler)?;
     before.assert_unchanged(&Leftovers::now(&container)?);
     Ok(())
