@@ -368,28 +368,43 @@ fn a_manifest_with_other_content_than_its_digest_is_nobodys_base() -> Result {
 #[test]
 fn of_two_manifests_with_one_configuration_the_one_with_all_its_layers_is_the_base() -> Result {
     for labelled in [true, false] {
-        let daemon = Daemon::start()?;
-        let container = renamed(&daemon)?;
-        let twin = "docker.io/library/twin:latest";
-        let mut archive = mine("mine").archive_without_layers(twin, MANIFEST, CONFIG)?;
-        for tar in mine("mine").tars()? {
-            let zstd = zstd::encode_all(&tar[..], 3)?;
-            archive.layer(Blob::new(
-                "application/vnd.oci.image.layer.v1.tar+zstd",
-                zstd,
-            ));
+        for names in [[OTHER, TWIN], [TWIN, OTHER]] {
+            commit_beside_one_that_lacks_a_layer(labelled, names)?;
         }
-        archive.import(daemon.ctr())?;
-        if !labelled {
-            remove_label(&daemon, twin)?;
-        }
-        let (one, two) = (daemon.ctr().manifest(OTHER)?, daemon.ctr().manifest(twin)?);
-        assert_eq!(one["config"]["digest"], two["config"]["digest"]);
-        daemon
-            .ctr()
-            .run(&["content", "rm", digest_of(&layers(&one)[0])])?;
-        commit_by_layers(&container)?;
-        assert_eq!(layers(&daemon.ctr().manifest(IMAGE)?)[..3], layers(&two));
     }
     Ok(())
+}
+
+const TWIN: &str = "docker.io/library/twin:latest";
+
+/// The order in which they are found is that of their digests, so each has to lack one in turn.
+fn commit_beside_one_that_lacks_a_layer(labelled: bool, names: [&str; 2]) -> Result {
+    let daemon = Daemon::start()?;
+    let container = renamed(&daemon)?;
+    import_twin(&daemon)?;
+    if !labelled {
+        remove_label(&daemon, TWIN)?;
+    }
+    let [lacking, whole] = names.map(|name| daemon.ctr().manifest(name));
+    let (lacking, whole) = (lacking?, whole?);
+    assert_eq!(lacking["config"]["digest"], whole["config"]["digest"]);
+    daemon
+        .ctr()
+        .run(&["content", "rm", digest_of(&layers(&lacking)[0])])?;
+    commit_by_layers(&container)?;
+    assert_eq!(layers(&daemon.ctr().manifest(IMAGE)?)[..3], layers(&whole));
+    Ok(())
+}
+
+/// `OTHER` with its layers in another compression.
+fn import_twin(daemon: &Daemon) -> Result {
+    let mut archive = mine("mine").archive_without_layers(TWIN, MANIFEST, CONFIG)?;
+    for tar in mine("mine").tars()? {
+        let zstd = zstd::encode_all(&tar[..], 3)?;
+        archive.layer(Blob::new(
+            "application/vnd.oci.image.layer.v1.tar+zstd",
+            zstd,
+        ));
+    }
+    archive.import(daemon.ctr())
 }
