@@ -365,6 +365,25 @@ fn a_manifest_with_other_content_than_its_digest_is_nobodys_base() -> Result {
     Ok(())
 }
 
+/// The configuration of what was made on the base by somebody else.
+#[test]
+fn a_manifest_of_fewer_layers_than_its_configuration_is_nobodys_base() -> Result {
+    let daemon = Daemon::start()?;
+    mine("mine").import(&daemon, MINE)?;
+    let container = changed(&daemon)?;
+    let child = mine("mine").layer(vec![Entry::file("srv/child", "child")]);
+    child.label("child").import(&daemon, OTHER)?;
+    let mut forged = daemon.ctr().manifest(OTHER)?;
+    forged["layers"].as_array_mut().expect("layers").pop();
+    put(&daemon, serde_json::to_vec(&forged)?)?;
+    daemon.ctr().run(&["images", "rm", "--sync", MINE])?;
+    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
+    let commit = freezeframe.commit(&container, IMAGE, &[])?.failed()?;
+    let said = commit.outcome.error_text();
+    assert!(said.contains("no longer in the content store"), "{said}");
+    Ok(())
+}
+
 #[test]
 fn of_two_manifests_with_one_configuration_the_one_with_all_its_layers_is_the_base() -> Result {
     for labelled in [true, false] {
