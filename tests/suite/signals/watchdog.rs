@@ -7,6 +7,9 @@ use super::{AT_ONCE, REFERENCE, STALL, Scene, expect_death_by};
 use crate::FREEZEFRAME;
 use harness::{Commit, Committing, Daemon, Leftovers, Outcome, Result, Signal};
 use harness::{outcome, wait_until};
+use rustix::process::Pid;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -78,6 +81,39 @@ fn a_watchdog_heeds_no_signal_and_is_of_no_group_but_its_own() -> Result {
     expect_death_by(Signal::KILL, &committing.finish()?);
     scene.wait_until_it_beats(AT_ONCE)?;
     scene.expect_that_a_commit_works()
+}
+
+/// Else the pipe of whoever waits for its end would stay open as long as the watchdog does.
+#[test]
+fn a_watchdog_holds_nothing_open_that_the_commit_was_started_with() -> Result {
+    let daemon = Daemon::start()?;
+    let scene = Scene::that_freezes_long(&daemon)?;
+    let folder = daemon.new_folder("opener")?;
+    let opener = folder.join("opener");
+    let script = format!("#!/bin/sh\nexec 7</dev/null\nexec '{FREEZEFRAME}' nerdctl \"$@\"\n");
+    fs::write(&opener, script)?;
+    fs::set_permissions(&opener, fs::Permissions::from_mode(0o755))?;
+    let freezeframe = daemon.freezeframe(&opener.to_string_lossy())?;
+    let committing = freezeframe.hold_commit_in_freeze(&scene.container, REFERENCE)?;
+    let own = descriptors(Pid::from_child(&committing.child))?;
+    let watchdogs = committing.watchdog().map(descriptors).transpose()?;
+    committing.signal(Signal::CONT)?;
+    committing.finish()?.succeeded()?;
+    assert!(own.contains(&7), "{own:?}");
+    assert_eq!(watchdogs, Some(vec![0, 1, 2]));
+    scene.expect_nothing_left()
+}
+
+fn descriptors(process: Pid) -> Result<Vec<u32>> {
+    let folder = format!("/proc/{}/fd", process.as_raw_nonzero());
+    let names = fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name()));
+    let names: Vec<_> = names.collect::<Result<_>>()?;
+    let mut numbers: Vec<u32> = names
+        .iter()
+        .filter_map(|name| name.to_str()?.parse().ok())
+        .collect();
+    numbers.sort_unstable();
+    Ok(numbers)
 }
 
 /// There is nothing that would thaw the container then, so it is not frozen.
