@@ -140,6 +140,32 @@ fn a_commit_needs_no_real_nerdctl() -> Result {
     Ok(())
 }
 
+/// The real nerdctl would find two.
+#[test]
+fn a_whole_id_is_that_containers_though_another_one_begins_with_it() -> Result {
+    let daemon = Daemon::start()?;
+    let without = daemon.freezeframe(FREEZEFRAME)?;
+    let without = without
+        .with("FREEZEFRAME_NERDCTL", "")
+        .with("PATH", daemon.new_folder("empty")?);
+    // Unique on this machine, as runc's state is shared.
+    let short = format!("{}-whole", daemon.ctr().namespace);
+    let long = format!("{short}-and-more");
+    for id in [&short, &long] {
+        let create = ["containers", "create", BASE, id, "sleep", "1000"];
+        daemon.ctr().run(&create)?;
+    }
+    let commit = || without.start_commit_of(&short, REFERENCE, &[])?.finish();
+    let committed = commit()?.succeeded()?;
+    assert_eq!(committed.report["container_id"], short);
+    // By now it is the name of the other.
+    let name = format!("nerdctl/name={short}");
+    daemon.ctr().run(&["containers", "label", &long, &name])?;
+    let said = commit()?.failed()?.outcome.error_text();
+    assert!(said.contains("multiple IDs found"), "{said}");
+    Ok(())
+}
+
 #[test]
 fn fallback_is_the_real_one_where_that_succeeds() -> Result {
     let daemon = Daemon::start()?;
