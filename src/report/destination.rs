@@ -165,3 +165,22 @@ fn write_file(path: &Path, text: &[u8]) -> io::Result<()> {
     file.write_all(text)?;
     file.sync_all()
 }
+
+#[cfg(test)]
+mod tests {
+    use harness::TempDir;
+
+    use super::*;
+
+    /// As where a directory has come since it was asked whether a report can be put there.
+    #[test]
+    fn a_report_that_cannot_take_its_place_leaves_nothing() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("report");
+        fs::create_dir(&path).unwrap();
+        write(&path, b"text").expect_err("it is a directory");
+        let names = fs::read_dir(folder.path()).unwrap();
+        let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["report"]);
+    }
+}
