@@ -20,6 +20,8 @@ const LARGE: usize = 64 << 20;
 /// Not so small that it is copied again as a whole.
 const COMPARED: usize = 64 << 10;
 const BLOCK: usize = 1 << 20;
+/// What is left of a file.
+const CUT: u64 = 5000;
 /// So many that they are looked at in many pieces, and their directory before them.
 const LAST_PIECE: usize = 10;
 const MANY: usize = LAST_PIECE * ENTRIES_AT_ONCE;
@@ -121,6 +123,49 @@ fn what_a_scan_has_seen_that_came_to_no_end_is_in_the_clone() {
         // All has been looked at when names are listed.
         let ended = clone.update(&at_piece(LAST_PIECE + 1, || bail!("too long")));
         assert_eq!(ended.unwrap_err().to_string(), "too long");
+        place.finish(clone);
+    });
+}
+
+/// However little there was to read.
+#[test]
+fn a_delta_whose_time_is_up_after_all_was_looked_at_is_none() {
+    let disk = disk(FileSystem::Ext4);
+    let place = Place::on(&disk);
+    place.let_all_grow_old();
+    let source = place.tree();
+    let mut clone = place.begin_copied(&source);
+    assert!(clone.update(&|| Ok(())).unwrap());
+    let looks = AtomicUsize::new(0);
+    let count = || {
+        looks.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    };
+    assert!(clone.update(&count).unwrap());
+    let late = at_piece(looks.into_inner(), || bail!("too long"));
+    let ended = clone.read_delta(&late).err().expect("no delta");
+    assert_eq!(ended.to_string(), "too long");
+    place.finish(clone);
+}
+
+#[test]
+fn a_file_that_is_cut_off_between_scan_and_copy_is_copied_as_short_as_it_is() {
+    on_all(|file_system| {
+        let disk = disk(file_system);
+        let place = Place::on(&disk);
+        fs::write(place.path("short"), vec![b'o'; COMPARED]).unwrap();
+        fs::write(place.path("long"), vec![b'o'; LARGE]).unwrap();
+        let source = place.tree();
+        let mut clone = place.begin(&source, &[]);
+        for name in ["short", "long"] {
+            let file = File::options().write(true).open(place.path(name));
+            file.unwrap().set_len(CUT).unwrap();
+        }
+        clone.copy_scanned(NOBODY).unwrap();
+        for name in ["short", "long"] {
+            let copy = fs::metadata(place.replica().join(name)).unwrap();
+            assert_eq!(copy.len(), CUT, "{name}");
+        }
         place.finish(clone);
     });
 }
