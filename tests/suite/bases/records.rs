@@ -14,6 +14,8 @@ use std::path::PathBuf;
 
 const OTHER: &str = "docker.io/library/other:latest";
 const THIRD: &str = "docker.io/library/third:latest";
+/// `OTHER` with its layers in another compression.
+const TWIN: &str = "docker.io/library/twin:latest";
 
 /// A container of `MINE`, which is then called `OTHER`.
 fn renamed(daemon: &Daemon) -> Result<Container<'_>> {
@@ -394,8 +396,6 @@ fn of_two_manifests_with_one_configuration_the_one_with_all_its_layers_is_the_ba
     Ok(())
 }
 
-const TWIN: &str = "docker.io/library/twin:latest";
-
 /// The order in which they are found is that of their digests, so each has to lack one in turn.
 fn commit_beside_one_that_lacks_a_layer(labelled: bool, names: [&str; 2]) -> Result {
     let daemon = Daemon::start()?;
@@ -415,7 +415,6 @@ fn commit_beside_one_that_lacks_a_layer(labelled: bool, names: [&str; 2]) -> Res
     Ok(())
 }
 
-/// `OTHER` with its layers in another compression.
 fn import_twin(daemon: &Daemon) -> Result {
     let mut archive = mine("mine").archive_without_layers(TWIN, MANIFEST, CONFIG)?;
     for tar in mine("mine").tars()? {
