@@ -4,7 +4,7 @@
 use super::IMAGE;
 use crate::FREEZEFRAME;
 use crate::cgroup2::unified_daemon;
-use harness::{Daemon, Leftovers, Outcome, Result, outcome};
+use harness::{BASE, Container, Daemon, Leftovers, Outcome, Result, outcome, skipped};
 use std::fs;
 use std::path::Path;
 
@@ -80,4 +80,64 @@ fn a_commit_from_within_is_refused_whoever_pauses_and_whatever_it_sees() -> Resu
         assert_eq!(container.status()?.as_deref(), Some("running"));
     }
     Ok(())
+}
+
+/// It has process numbers of its own there, by which nobody finds it among the container's.
+#[test]
+fn a_delegated_commit_by_a_program_of_the_container_is_refused() -> Result {
+    let daemon = Daemon::start()?;
+    let container = with_all_for_a_commit(&daemon, &[])?;
+    let said = refusal_to_a_program_of(&container, "", "")?;
+    assert!(said.contains("delegated to the real nerdctl"), "{said}");
+    refusal_to_a_program_of(&container, "", "--estargz").map(drop)
+}
+
+/// One of its processes there has the number that the first one has outside, and passes for it.
+#[test]
+fn a_direct_commit_by_a_program_of_the_container_is_refused() -> Result {
+    const LAST_NUMBER: &str = "/proc/sys/kernel/ns_last_pid";
+    if !Path::new(LAST_NUMBER).exists() {
+        skipped("the kernel lets nobody choose the number of a process");
+        return Ok(());
+    }
+    let daemon = Daemon::start()?;
+    let container = with_all_for_a_commit(&daemon, &["--privileged"])?;
+    let number = container.pid()?;
+    let namesake = format!(
+        "echo {} >{LAST_NUMBER}; sleep 1000 & test $! = {number}",
+        number - 1
+    );
+    let said = refusal_to_a_program_of(&container, &namesake, "")?;
+    assert!(!said.contains("delegated"), "{said}");
+    Ok(())
+}
+
+/// A container with our program and the libraries that it may need, with containerd's socket and disk.
+fn with_all_for_a_commit<'d>(daemon: &'d Daemon, flags: &[&str]) -> Result<Container<'d>> {
+    let disk = daemon.disk().display().to_string();
+    let shared = ["/lib", "/lib64", FREEZEFRAME, &daemon.ctr().address, &disk];
+    let there = shared.iter().filter(|path| Path::new(path).exists());
+    let volumes: Vec<String> = there.map(|path| format!("{path}:{path}")).collect();
+    let volumes = volumes.iter().flat_map(|volume| ["--volume", volume]);
+    let flags: Vec<&str> = flags.iter().copied().chain(volumes).collect();
+    Container::run_with(daemon, BASE, &flags, &["sleep", "1000"])
+}
+
+/// Nobody waits for the program by its end: it may pause itself along with the container.
+fn refusal_to_a_program_of(container: &Container, first: &str, flag: &str) -> Result<String> {
+    let ctr = container.daemon().ctr();
+    let script = format!(
+        "{first}
+         printf '#!/bin/sh\necho no such container >&2; exit 1' >/bin/real; chmod +x /bin/real
+         ln -sf {FREEZEFRAME} /bin/nerdctl
+         export CONTAINERD_ADDRESS={} CONTAINERD_NAMESPACE={} FREEZEFRAME_NERDCTL=/bin/real
+         nerdctl commit --debug {flag} {} {IMAGE} 2>/said || touch /ended{flag}",
+        ctr.address, ctr.namespace, container.name
+    );
+    container.spawn(&["sh", "-ec", &script])?;
+    container.wait_for(&format!("/ended{flag}"))?;
+    let said = fs::read_to_string(container.root()?.join("said"))?;
+    assert!(said.contains("runs inside the container"), "{said}");
+    assert_eq!(container.status()?.as_deref(), Some("running"));
+    Ok(said)
 }
