@@ -13,6 +13,8 @@ use std::process::Stdio;
 use std::thread::sleep;
 use std::time::Duration;
 
+const PATIENCE: Duration = Duration::from_secs(10);
+
 #[test]
 fn an_interrupt_to_us_leaves_the_container_running() -> Result {
     runs_on_after(|us, _| us.signal(Signal::INT)).map(drop)
@@ -48,13 +50,72 @@ fn a_kill_of_us_and_of_the_real_nerdctl_leaves_the_container_running() -> Result
 
 #[test]
 fn a_quit_of_both_leaves_the_container_running() -> Result {
-    // A Go program ends with 2 then, and undoes nothing.
-    let script = "trap 'exit 2' QUIT; while :; do sleep 0.05; done";
+    // A Go program ends with 2 then, and undoes nothing. What we hand on must not end it otherwise.
+    let script = "trap 'exit 2' QUIT; trap '' TERM; while :; do sleep 0.05; done";
     runs_on_after_script(script, |us, real| {
         us.signal(Signal::QUIT)?;
         Ok(kill(real, signal::SIGQUIT)?)
     })?;
     Ok(())
+}
+
+/// 143 is how a shell says that a signal has ended what it ran.
+#[test]
+fn a_pause_that_was_left_is_told_from_the_exit_code() -> Result {
+    for code in [2, 143] {
+        runs_on_after_script(&format!("sleep 0.5; exit {code}"), |_, _| Ok(()))?;
+    }
+    Ok(())
+}
+
+/// Its pause may come long after our end: the watchdog hears of both ends, by the pipe that each holds open.
+#[test]
+fn a_pause_that_comes_after_our_end_is_undone() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    let script = format!(
+        "trap '' TERM; echo begun >$folder/begun; sleep 3; $nerdctl pause {} >$folder/log 2>&1
+         echo paused >$folder/paused; kill -9 $$",
+        container.name
+    );
+    let real = Scripted::new(&daemon, &script)?;
+    let freezeframe = real.before_us(&daemon)?;
+    let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+    let committing = freezeframe.start_commit(&container, IMAGE, &[])?;
+    let said = |name: &'static str| {
+        wait_until(name, PATIENCE, || {
+            Ok((!real.lines(name).is_empty()).then_some(()))
+        })
+    };
+    said("begun")?;
+    committing.signal(Signal::KILL)?;
+    committing.finish()?;
+    said("paused")?;
+    expect_running(&container)
+}
+
+/// Else its pause would pass for the container's own state, and ours for nobody's to undo.
+#[test]
+fn another_commit_is_waited_for_before_anybody_looks_whether_the_container_runs() -> Result {
+    let daemon = Daemon::start()?;
+    let container = daemon.run(&["sleep", "1000"])?;
+    let script = format!(
+        "until $nerdctl pause {} >$folder/log 2>&1; do sleep 0.1; done; kill -9 $$",
+        container.name
+    );
+    let real = Scripted::new(&daemon, &script)?;
+    let freezeframe = real.before_us(&daemon)?;
+    let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+    let other = nerdctls_lock(&container)?;
+    container.pause()?;
+    let mut committing = freezeframe.start_commit(&container, IMAGE, &["--debug"])?;
+    committing.wait_for_stage("delegate")?;
+    sleep(Duration::from_millis(500));
+    container.unpause()?;
+    drop(other);
+    let outcome = committing.finish()?.outcome;
+    assert_eq!(outcome.status.signal(), Some(9), "{}", outcome.describe());
+    expect_running(&container)
 }
 
 #[test]
@@ -170,13 +231,20 @@ fn a_pause_of_somebody_else_is_not_undone() -> Result {
     Ok(())
 }
 
+/// Held until it is dropped, as a commit of stock's holds it.
+fn nerdctls_lock(container: &Container) -> Result<fs::File> {
+    let state = container.info()?["Labels"]["nerdctl/state-dir"].clone();
+    let path = format!("{}/oplock", state.as_str().expect("a state directory"));
+    fs::create_dir_all(&path)?;
+    let lock = fs::File::open(&path)?;
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)?;
+    Ok(lock)
+}
+
 /// The real nerdctl is killed while the container is paused and another commit of stock's holds its lock.
 fn beside_another_commit(then: impl FnOnce(&Container, fs::File) -> Result) -> Result {
     let daemon = Daemon::start()?;
     let container = daemon.run(&["sleep", "1000"])?;
-    let state = container.info()?["Labels"]["nerdctl/state-dir"].clone();
-    let lock = format!("{}/oplock", state.as_str().expect("a state directory"));
-    fs::create_dir_all(&lock)?;
     let script = "echo $$ >$folder/process; exec sleep 1000";
     let real = Scripted::new(&daemon, script)?;
     let freezeframe = real.before_us(&daemon)?;
@@ -186,8 +254,7 @@ fn beside_another_commit(then: impl FnOnce(&Container, fs::File) -> Result) -> R
         Ok(real.lines("process").pop())
     })?;
     // As a commit of stock's holds the lock and the pause, while ours waits for it.
-    let other = fs::File::open(&lock)?;
-    rustix::fs::flock(&other, rustix::fs::FlockOperation::LockExclusive)?;
+    let other = nerdctls_lock(&container)?;
     container.pause()?;
     kill(Pid::from_raw(process.parse()?), signal::SIGKILL)?;
     committing.finish()?;
@@ -338,13 +405,15 @@ fn runs_on_after_script(
     end(&committing, real)?;
     let outcome = committing.finish()?.outcome;
     assert!(!outcome.status.success(), "{}", outcome.describe());
-    wait_until(
-        "the container's resumption",
-        Duration::from_secs(10),
-        || Ok((container.status()?.as_deref() == Some("running")).then_some(())),
-    )?;
+    expect_running(&container)?;
     expect_beats(&heartbeat)?;
     Ok(real)
+}
+
+fn expect_running(container: &Container) -> Result {
+    wait_until("the container running", PATIENCE, || {
+        Ok((container.status()?.as_deref() == Some("running")).then_some(()))
+    })
 }
 
 fn expect_beats(heartbeat: &Heartbeat) -> Result {
