@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
+use crate::arguments::Environment;
 use crate::plan::document::{texts, variables, words};
 
 /// A variable that one side lacks says more than another command and another working directory together.
@@ -18,24 +19,37 @@ const USUAL_STOP_SIGNAL: &str = "SIGTERM";
 /// line, working directory, user, stop signal. Who starts a container may say other ones.
 pub fn distance(config: &Value, spec: &Value, labels: &HashMap<String, String>) -> usize {
     let moved = directory(config, "/config/WorkingDir") != directory(spec, "/process/cwd");
-    between(
+    of_variables(
         &variables(config, "/config/Env"),
         &variables(spec, "/process/env"),
-    ) + between(&texts(config, "/config/Labels"), labels)
+    ) + of_labels(&texts(config, "/config/Labels"), labels)
         + of_command_lines(config, spec)
         + usize::from(moved)
         + usize::from(!may_be_user(config, spec))
         + usize::from(!may_have_stop_signal(config, labels))
 }
 
-/// What the runtime has added counts alike whatever it is compared with.
-fn between(ours: &HashMap<String, String>, started: &HashMap<String, String>) -> usize {
+fn of_variables(ours: &Environment, started: &Environment) -> usize {
     let common = ours.keys().filter(|name| started.contains_key(*name));
     let same = ours
         .iter()
         .filter(|(name, value)| started.get(*name) == Some(value));
     let (common, same) = (common.count(), same.count());
     MISSING * (ours.len() + started.len() - 2 * common) + common - same
+}
+
+/// The container's that are not the image's, among which those of the runtime are whatever the image is, and the image's that
+/// the container lacks, unless it has none of them: not every nerdctl hands them on.
+fn of_labels(ours: &HashMap<String, String>, started: &HashMap<String, String>) -> usize {
+    let same = started
+        .iter()
+        .filter(|(name, value)| ours.get(*name) == Some(value));
+    let common = ours
+        .keys()
+        .filter(|name| started.contains_key(*name))
+        .count();
+    let lacking = if common == 0 { 0 } else { ours.len() - common };
+    started.len() - same.count() + lacking
 }
 
 fn of_command_lines(config: &Value, spec: &Value) -> usize {
@@ -169,6 +183,12 @@ mod tests {
             assert_eq!(distance(other, &container), nearest + 1);
         }
         assert!(distance(json!({}), &container) > nearest);
+        // As of an old nerdctl, which hands no labels on.
+        let plain = HashMap::from([("nerdctl/name".to_owned(), "a".to_owned())]);
+        assert_eq!(
+            distance(image("1", None), &plain),
+            distance(json!({}), &plain)
+        );
         let interrupted = started("1", "SIGINT");
         assert_eq!(distance(image("1", Some("SIGINT")), &interrupted), nearest);
         assert_eq!(distance(image("1", None), &interrupted), nearest + 1);

@@ -28,6 +28,7 @@ pub struct Image {
     command: Option<Vec<String>>,
     label: Option<String>,
     architecture: Option<String>,
+    created: Option<String>,
     edit: Option<fn(&mut Value)>,
 }
 
@@ -53,6 +54,12 @@ impl Image {
     /// The same image for another architecture, as far as it says.
     pub fn architecture(mut self, name: &str) -> Self {
         self.architecture = Some(name.to_owned());
+        self
+    }
+
+    /// The same image that says it was made then.
+    pub fn created(mut self, time: &str) -> Self {
+        self.created = Some(time.to_owned());
         self
     }
 
@@ -101,7 +108,7 @@ impl Image {
             .map(|_| json!({"created_by": "a test"}))
             .collect();
         let mut config = json!({
-            "created": "2020-01-02T03:04:05Z",
+            "created": self.created.as_deref().unwrap_or("2020-01-02T03:04:05Z"),
             "author": "the tests",
             "architecture": self.architecture.as_deref().unwrap_or(architecture()),
             "os": "linux",
