@@ -15,6 +15,7 @@ use super::directory::{
 };
 use super::scan::{ROOT, Scan};
 use super::signature::{Kind, Signature};
+use crate::plan::if_mounted_over;
 use crate::system::check::Check;
 use crate::system::clock::Moment;
 use crate::system::text::printable;
@@ -101,7 +102,8 @@ impl Scan {
             let directory = open.as_ref().and_then(|(_, directory)| directory.as_ref());
             let found = match directory {
                 Some(directory) => look_at(directory.as_fd(), self.name(index))
-                    .with_context(|| format!("reading /{}", printable(&self.path(index))))?,
+                    .with_context(|| format!("reading /{}", printable(&self.path(index))))
+                    .map_err(if_mounted_over)?,
                 None => None,
             };
             match found {

@@ -10,7 +10,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, ResolveFlags, Statx, StatxFlags};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, RawDir, ResolveFlags, Statx, StatxAttributes, StatxFlags,
+};
 use rustix::io::Errno;
 
 const BENEATH: ResolveFlags = ResolveFlags::BENEATH
@@ -93,15 +95,15 @@ pub fn for_each_name(
     Ok(())
 }
 
-/// The attributes of `name` itself, should it be a link.
+/// The attributes of `name` itself, should it be a link. What is mounted there is an error, as where it is opened, since
+/// Linux 5.8, which tells (statx(2)).
 pub fn stat_at(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<Statx> {
     let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
-    Ok(rustix::fs::statx(
-        directory,
-        OsStr::from_bytes(name),
-        flags,
-        WANTED,
-    )?)
+    let found = rustix::fs::statx(directory, OsStr::from_bytes(name), flags, WANTED)?;
+    if found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
+        return Err(Errno::XDEV.into());
+    }
+    Ok(found)
 }
 
 /// The attributes of what a descriptor is open on.

@@ -98,11 +98,11 @@ fn a_freeze_does_not_complete_any_later_than_it_may_last() -> Result {
     let (container, disk) = writing_slowly(&daemon)?;
     wait_until_stuck(&container)?;
     let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
-    let flags = ["--max-pause", "200ms"];
+    let flags = ["--max-pause", "500ms"];
     let commit = freezeframe.commit(&container, IMAGE, &flags)?.failed()?;
     assert!(has_stuck_process(&container)?, "it was not stuck all along");
     let said = commit.outcome.error_text();
-    assert!(said.contains("did not freeze within 200ms"), "{said}");
+    assert!(said.contains("did not freeze within 500ms"), "{said}");
     throttle(&container, &disk, 0)
 }
 
