@@ -19,14 +19,15 @@ use super::memory::{Memory, Piece};
 use super::open_directory::OpenDirectory;
 use super::overlay_attributes::{WHITEOUT_ATTRIBUTE, is_opaque, own_attributes};
 use super::scan::{Node, Scan};
-use super::sharing::{LITTLE_UNWRITTEN, extents_within, most_unwritten, worth_waiting_for};
+use super::sharing::{
+    self, FEW_EXTENTS, LITTLE_UNWRITTEN, most_unwritten, worth_sharing, worth_waiting_for,
+};
 use super::signature::{Kind, Signature};
 use super::staging::{StagedFile, Staging};
 use crate::plan::if_mounted_over;
 use crate::system::attributes::{Attributes, CAPABILITY_ATTRIBUTE};
-use crate::system::cache;
+use crate::system::cache::{self, Cached};
 use crate::system::check::Check;
-use crate::system::extents;
 use crate::system::file::{self, Segment, Sharing};
 use crate::system::text::printable;
 use crate::system::tree::{self, Tree};
@@ -259,7 +260,7 @@ impl<'tree> Reader<'tree> {
         check: &Check,
     ) -> Result<Content> {
         if size > LARGEST_IN_MEMORY
-            && let Some(shared) = self.share(file, Some(copy), data)?
+            && let Some(shared) = self.share(file, Some(copy), data, check)?
         {
             return Ok(Content::Staged(shared));
         }
@@ -292,7 +293,7 @@ impl<'tree> Reader<'tree> {
         data: &[Segment],
         check: &Check,
     ) -> Result<StagedFile> {
-        if let Some(shared) = self.share(file, None, data)? {
+        if let Some(shared) = self.share(file, None, data, check)? {
             return Ok(shared);
         }
         let (target, staged) = self.staging.create()?;
@@ -307,39 +308,49 @@ impl<'tree> Reader<'tree> {
         file: BorrowedFd<'_>,
         copy: Option<BorrowedFd<'_>>,
         data: &[Segment],
+        check: &Check,
     ) -> Result<Option<StagedFile>> {
-        if !self.can_share || self.is_sooner_read(file, copy, data) {
+        if !self.can_share || self.is_sooner_read(file, copy, data, check)? {
             return Ok(None);
         }
         let (target, staged) = self.staging.create()?;
-        let sharing = file::share_content(file, target.as_fd())?;
-        self.can_share = sharing != Sharing::OfNone;
-        Ok((sharing == Sharing::Done).then_some(staged))
+        // Whoever writes to the file waits for a small part of it then.
+        if self.is_ahead && sharing::takes_long(file, data, FEW_EXTENTS, check)? {
+            self.copy(file, &target, data, check)?;
+            return Ok(Some(staged));
+        }
+        let shared = file::share_content(file, target.as_fd())?;
+        self.can_share = shared != Sharing::OfNone;
+        Ok((shared == Sharing::Done).then_some(staged))
     }
 
     /// Whether data is sooner read than what is unwritten of it is written and its extents are shared. Where the kernel does
-    /// not tell, all of a new file may be unwritten; one that has a copy was written for that.
+    /// not tell, all of a new file may be unwritten, one that has a copy was written for that, and both are to be read from
+    /// disk.
     fn is_sooner_read(
         &self,
         file: BorrowedFd<'_>,
         copy: Option<BorrowedFd<'_>>,
         data: &[Segment],
-    ) -> bool {
+        check: &Check,
+    ) -> Result<bool> {
         let own = cache::cached(file);
         if own.is_none() && copy.is_none() && !self.is_ahead {
-            return true;
+            return Ok(true);
         }
-        let copy = copy.and_then(cache::cached);
-        let read = [own.as_ref(), copy.as_ref()].into_iter().flatten();
+        let unwritten = own.as_ref().map_or(0, |own| own.unwritten);
+        if self.is_ahead {
+            return Ok(unwritten >= LITTLE_UNWRITTEN);
+        }
         let length = length(data);
-        let on_disk = read.map(|cached| length.saturating_sub(cached.all)).sum();
-        let most = if self.is_ahead {
-            LITTLE_UNWRITTEN
-        } else {
-            worth_waiting_for(length, on_disk).min(self.most_unwritten)
+        let on_disk = |cached: Option<Cached>| {
+            cached.map_or(length, |cached| length.saturating_sub(cached.all))
         };
-        let unwritten = own.map_or(0, |own| own.unwritten);
-        unwritten >= most || extents::are_more_than(file, data, extents_within(most - unwritten))
+        let of_copy = copy.map_or(0, |copy| on_disk(cache::cached(copy)));
+        let on_disk = on_disk(own) + of_copy;
+        let most_unwritten = worth_waiting_for(length, on_disk).min(self.most_unwritten);
+        let most_extents = worth_sharing(length, on_disk);
+        Ok(unwritten >= most_unwritten || sharing::takes_long(file, data, most_extents, check)?)
     }
 
     /// What can be shared is shared by pieces, each of which is on disk and shared soon, unless the container waits.

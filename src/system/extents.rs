@@ -3,8 +3,10 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 
+use anyhow::Result;
 use rustix::ioctl::{Opcode, Updater, ioctl, opcode};
 
+use super::check::Check;
 use super::file::Segment;
 
 /// What is asked for at once: so many bytes have no more extents than are counted in milliseconds.
@@ -25,16 +27,28 @@ struct Map {
 }
 
 /// Whether `data` of `file` lies in more extents than `most`; false where the file system does not tell.
-pub fn are_more_than(file: BorrowedFd<'_>, data: &[Segment], most: u64) -> bool {
-    if data.len() as u64 > most {
-        return true;
+pub fn are_more_than(
+    file: BorrowedFd<'_>,
+    data: &[Segment],
+    most: u64,
+    check: &Check,
+) -> Result<bool> {
+    // Each piece is one at least.
+    let mut all = data.len() as u64;
+    for segment in data {
+        for part in segment.parts(BYTES_AT_ONCE) {
+            if all > most {
+                return Ok(true);
+            }
+            check()?;
+            let Ok(found) = count(file, part) else {
+                return Ok(false);
+            };
+            // The first is that of the piece, or reaches into this part from the one before.
+            all += found.saturating_sub(1);
+        }
     }
-    let parts = data.iter().flat_map(|segment| segment.parts(BYTES_AT_ONCE));
-    let mut all = 0;
-    parts.map_while(|part| count(file, part).ok()).any(|found| {
-        all += found;
-        all > most
-    })
+    Ok(all > most)
 }
 
 fn count(file: BorrowedFd<'_>, part: Segment) -> io::Result<u64> {
@@ -75,7 +89,7 @@ mod tests {
             let whole = Segment { offset: 0, length };
             let data = segments(file.as_fd(), length, &|| Ok(())).unwrap();
             for data in [&[whole][..], &data] {
-                let more = |most| are_more_than(file.as_fd(), data, most);
+                let more = |most| are_more_than(file.as_fd(), data, most, &|| Ok(())).unwrap();
                 assert_eq!((more(9), more(10)), (true, false), "{file_system:?}");
             }
         }

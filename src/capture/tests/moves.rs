@@ -269,25 +269,28 @@ fn a_changed_large_file_is_shared_where_its_copy_is_not_in_memory() {
     }
 }
 
-/// Each extent takes time to share, in which the container waits.
+/// On xfs each of them takes time, in which the container waits.
 #[test]
-fn a_large_file_of_many_extents_is_not_shared() {
+fn a_changed_large_file_of_many_extents_is_shared_where_that_is_soon_done() {
     for file_system in [FileSystem::Xfs, FileSystem::Btrfs] {
         let disk = disk(file_system);
         let place = Place::on(&disk);
         let file = File::create(place.path("file")).unwrap();
-        for number in 0..LARGE as u64 / PAGE {
-            file.write_all_at(&content(4096), 2 * number * PAGE)
-                .unwrap();
+        // No two blocks that follow one another are written, or room for them made, together.
+        file.set_len(LARGE as u64).unwrap();
+        for first in [0, 1] {
+            for number in (first..LARGE as u64 / PAGE).step_by(2) {
+                file.write_all_at(&content(4096), number * PAGE).unwrap();
+            }
+            file.sync_all().unwrap();
         }
-        file.sync_all().unwrap();
         place.let_it_grow_old("file");
-        let read = place.capture(|_| {}, |_| file.write_all_at(b"another", 2 * PAGE).unwrap());
-        assert_eq!(
-            (read.compared, read.copied),
-            (LARGE as u64, PAGE),
-            "{file_system:?}"
-        );
+        let read = place.capture(|_| {}, |_| file.write_all_at(b"another", PAGE).unwrap());
+        let compared = match file_system {
+            FileSystem::Btrfs => 0,
+            _ => LARGE as u64,
+        };
+        assert_eq!(read.compared, compared, "{file_system:?}");
     }
 }
 
