@@ -4,7 +4,6 @@
 //! small files go into one file together, larger ones are shared or copied into a staging file by the kernel. Of a large
 //! file that has a copy already, only what differs is read. At most the size that was scanned is.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -269,8 +268,7 @@ impl<'tree> Reader<'tree> {
         let data = if self.memory.takes(length(&difference.data)) {
             PatchData::Memory(self.read_into_memory(file, &difference.data)?)
         } else {
-            let (target, staged) = self.staging.create()?;
-            self.copy(file, &target, &difference.data, check)?;
+            let staged = self.staged_copy(file, &difference.data, check)?;
             PatchData::Staged(staged, difference.data)
         };
         let holes = difference.holes;
@@ -293,12 +291,10 @@ impl<'tree> Reader<'tree> {
         data: &[Segment],
         check: &Check,
     ) -> Result<StagedFile> {
-        if let Some(shared) = self.share(file, None, data, check)? {
-            return Ok(shared);
+        match self.share(file, None, data, check)? {
+            Some(shared) => Ok(shared),
+            None => self.staged_copy(file, data, check),
         }
-        let (target, staged) = self.staging.create()?;
-        self.copy(file, &target, data, check)?;
-        Ok(staged)
     }
 
     /// A file with the same content, where the file system can share it, and sooner than its data and those of a copy are
@@ -313,12 +309,11 @@ impl<'tree> Reader<'tree> {
         if !self.can_share || self.is_sooner_read(file, copy, data, check)? {
             return Ok(None);
         }
-        let (target, staged) = self.staging.create()?;
         // Whoever writes to the file waits for a small part of it then.
         if self.is_ahead && sharing::takes_long(file, data, FEW_EXTENTS, check)? {
-            self.copy(file, &target, data, check)?;
-            return Ok(Some(staged));
+            return self.staged_copy(file, data, check).map(Some);
         }
+        let (target, staged) = self.staging.create()?;
         let shared = file::share_content(file, target.as_fd())?;
         self.can_share = shared != Sharing::OfNone;
         Ok((shared == Sharing::Done).then_some(staged))
@@ -353,14 +348,15 @@ impl<'tree> Reader<'tree> {
         Ok(unwritten >= most_unwritten || sharing::takes_long(file, data, most_extents, check)?)
     }
 
-    /// What can be shared is shared by pieces, each of which is on disk and shared soon, unless the container waits.
-    fn copy(
+    /// Pieces in a file of their own. What can be shared is, by pieces each of which is on disk and shared soon, unless the
+    /// container waits.
+    fn staged_copy(
         &mut self,
         file: BorrowedFd<'_>,
-        target: &File,
         data: &[Segment],
         check: &Check,
-    ) -> Result<()> {
+    ) -> Result<StagedFile> {
+        let (target, staged) = self.staging.create()?;
         let target = target.as_fd();
         for segment in data {
             self.bytes += if self.can_share && !self.is_ahead {
@@ -369,7 +365,7 @@ impl<'tree> Reader<'tree> {
                 file::copy_segment(file, target, *segment, check)?
             };
         }
-        Ok(())
+        Ok(staged)
     }
 }
 
