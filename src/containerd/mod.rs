@@ -289,7 +289,7 @@ fn required<T>(field: Option<T>, what: &str) -> Result<T> {
 
 /// A connection to a daemon of the tests, in its namespace.
 #[cfg(test)]
-fn client(daemon: &harness::Daemon) -> Containerd {
+pub fn client(daemon: &harness::Daemon) -> Containerd {
     let ctr = daemon.ctr();
     Containerd::connect(Path::new(&ctr.address), &ctr.namespace).unwrap()
 }

@@ -136,12 +136,8 @@ mod tests {
 
     use super::*;
     use crate::arguments::Invocation;
+    use crate::containerd::client;
     use crate::system::mounts::parse;
-
-    fn connect(daemon: &Daemon) -> Containerd {
-        let ctr = daemon.ctr();
-        Containerd::connect(Path::new(&ctr.address), &ctr.namespace).unwrap()
-    }
 
     fn subject(containerd: &Containerd, container: &Container) -> Subject {
         let line = ["nerdctl", "commit", &container.id, "image"].map(OsString::from);
@@ -160,7 +156,7 @@ mod tests {
     #[test]
     fn a_container_that_sees_another_upper_directory_is_none_of_ours() {
         let daemon = Daemon::start().unwrap();
-        let containerd = connect(&daemon);
+        let containerd = client(&daemon);
         let [own, other] = [(), ()].map(|()| daemon.run(&["sleep", "1000"]).unwrap());
         let mut subject = subject(&containerd, &own);
         let (upper, _) = upper_directory(&containerd, &subject).unwrap();
@@ -175,7 +171,7 @@ mod tests {
     #[test]
     fn a_snapshot_with_mapped_ids_is_none_of_ours() {
         let daemon = Daemon::start().unwrap();
-        let containerd = connect(&daemon);
+        let containerd = client(&daemon);
         let container = daemon.run(&["sleep", "1000"]).unwrap();
         let subject = subject(&containerd, &container);
         let set = |label: &str| {
