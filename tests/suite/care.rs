@@ -48,15 +48,19 @@ fn a_reserve_that_goes_while_the_container_is_copied_ends_the_commit() -> Result
     daemon.ctr().collect_garbage()?;
     let before = Leftovers::now(&container)?;
     let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
-    let mut committing = freezeframe.start_commit(&container, REFERENCE, &["--debug"])?;
-    committing.wait_for_stage("copy")?;
-    committing.stop()?;
     let filler = daemon.disk().join("filler");
-    let taken = free(&daemon.disk())? - (300 << 20);
-    let file = fs::File::create(&filler)?;
-    rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, taken)?;
-    committing.signal(Signal::CONT)?;
-    let Commit { outcome, report } = committing.finish()?.failed()?;
+    let fill = || {
+        let taken = free(&daemon.disk())? - (300 << 20);
+        let file = fs::File::create(&filler)?;
+        Ok(rustix::fs::fallocate(
+            &file,
+            FallocateFlags::empty(),
+            0,
+            taken,
+        )?)
+    };
+    let commit = freezeframe.commit_while(&container, REFERENCE, &[], "copy", fill)?;
+    let Commit { outcome, report } = commit.failed()?;
     let said = outcome.error_text();
     assert!(
         said.contains("it went while the container was copied"),

@@ -15,8 +15,7 @@ mod stopping;
 
 use crate::FREEZEFRAME;
 use harness::{
-    BASE, Commit, Container, Daemon, Freezeframe, Leftovers, Result, Signal, View, check_law,
-    wait_until,
+    BASE, Commit, Container, Daemon, Freezeframe, Leftovers, Result, View, check_law, wait_until,
 };
 use std::fs;
 use std::time::Duration;
@@ -51,16 +50,8 @@ impl<'d> Scene<'d> {
         stage: &str,
         act: impl FnOnce(&Container<'d>) -> Result,
     ) -> Result<Commit> {
-        let flags = ["--debug"];
-        let mut committing = self
-            .freezeframe
-            .start_commit(&self.container, IMAGE, &flags)?;
-        committing.wait_for_stage(stage)?;
-        committing.stop()?;
-        let acted = act(&self.container);
-        committing.signal(Signal::CONT)?;
-        let commit = committing.finish()?;
-        acted.map(|()| commit)
+        let (freezeframe, container) = (&self.freezeframe, &self.container);
+        freezeframe.commit_while(container, IMAGE, &[], stage, || act(container))
     }
 
     /// At every stage: `act`, which leaves the container in `state`, and then `undo`.

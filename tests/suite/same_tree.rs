@@ -18,7 +18,7 @@ mod scene;
 mod unchanged;
 
 use crate::FREEZEFRAME;
-use harness::{Container, Daemon, FileSystem, Result, Signal, Tree, View, commit_by_oracle};
+use harness::{Container, Daemon, FileSystem, Result, Tree, View, commit_by_oracle};
 
 const OURS: &str = "docker.io/library/ours:latest";
 const OURS_PAUSED: &str = "docker.io/library/ours-paused:latest";
@@ -67,12 +67,11 @@ fn an_image_of_a_tree_turned_over_before_the_freeze_is_what_the_differ_makes() -
     let container = ground::container(&daemon)?;
     changes::make_all(&container)?;
     let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
-    let mut commit = freezeframe.start_commit(&container, OURS, &["--debug"])?;
-    commit.wait_for_stage("copy")?;
-    commit.stop()?;
-    changes::turn_over(&container)?;
-    commit.signal(Signal::CONT)?;
-    commit.finish()?.succeeded()?;
+    freezeframe
+        .commit_while(&container, OURS, &[], "copy", || {
+            changes::turn_over(&container)
+        })?
+        .succeeded()?;
     container.pause()?;
     commit_by_oracle(&container, ORACLE)?;
     assert_all_agree(&daemon, &[OURS])

@@ -3,8 +3,7 @@
 
 use crate::FREEZEFRAME;
 use harness::{
-    BASE, Commit, Container, Daemon, Freezer, Leftovers, Result, Signal, View, check_law,
-    wait_until,
+    BASE, Commit, Container, Daemon, Freezer, Leftovers, Result, View, check_law, wait_until,
 };
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -141,14 +140,10 @@ fn a_container_that_changes_its_state_meanwhile_is_committed_without_a_pause() -
             Container::start,
             Container::restart,
         ] {
-            let flags = ["--debug", "--pause=false"];
-            let mut committing = freezeframe.start_commit(&container, IMAGE, &flags)?;
-            committing.wait_for_stage(stage)?;
-            committing.stop()?;
-            let acted = act(&container);
-            committing.signal(Signal::CONT)?;
-            let commit = committing.finish()?.succeeded()?;
-            acted?;
+            let flags = ["--pause=false"];
+            let commit = freezeframe
+                .commit_while(&container, IMAGE, &flags, stage, || act(&container))?
+                .succeeded()?;
             assert!(commit.frozen_ms() == 0.0, "{:#}", commit.report);
             let log = View::snapshot(&daemon, IMAGE)?.read("/law/logs/0.log")?;
             assert!(!log.is_empty(), "{stage}");

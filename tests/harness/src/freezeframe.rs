@@ -79,6 +79,26 @@ impl<'d> Freezeframe<'d> {
         self.start_commit(container, reference, flags)?.finish()
     }
 
+    /// The same that stands still (SIGSTOP) at the beginning of `stage` while `act` is done. It is let go on to its end whatever
+    /// comes of that.
+    pub fn commit_while(
+        &self,
+        container: &Container,
+        reference: &str,
+        flags: &[&str],
+        stage: &str,
+        act: impl FnOnce() -> Result,
+    ) -> Result<Commit> {
+        let flags = [&["--debug"], flags].concat();
+        let mut committing = self.start_commit(container, reference, &flags)?;
+        committing.wait_for_stage(stage)?;
+        committing.stop()?;
+        let acted = act();
+        committing.signal(Signal::CONT)?;
+        let commit = committing.finish()?;
+        acted.map(|()| commit)
+    }
+
     /// The same while it goes on, for signals and for what happens meanwhile.
     pub fn start_commit(
         &self,

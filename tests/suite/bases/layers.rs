@@ -3,7 +3,7 @@
 
 use super::{IMAGE, MINE, assert_runs, changed, commit, commit_quietly, digest_of, layers, mine};
 use crate::FREEZEFRAME;
-use harness::{Container, Daemon, Leftovers, Outcome, Result, Signal};
+use harness::{Container, Daemon, Leftovers, Outcome, Result};
 
 const AGAIN: &str = "docker.io/library/again:latest";
 
@@ -74,18 +74,19 @@ fn the_warning_counts_the_layers_that_are_missing() -> Result {
     commit_quietly(&container)
 }
 
+/// What a commit says that stands still while it is to copy.
+fn said_by_commit_while(container: &Container, act: impl FnOnce() -> Result) -> Result<String> {
+    let freezeframe = container.daemon().freezeframe(FREEZEFRAME)?;
+    let commit = freezeframe.commit_while(container, IMAGE, &[], "copy", act)?;
+    Ok(commit.succeeded()?.outcome.error_text())
+}
+
 #[test]
 fn layers_that_are_discarded_during_the_commit_are_counted() -> Result {
     let daemon = Daemon::start()?;
     let container = without_layers(&daemon, 0)?;
     container.shell("head -c 100000000 /dev/urandom >/srv/bulk")?;
-    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
-    let mut committing = freezeframe.start_commit(&container, IMAGE, &["--debug"])?;
-    committing.wait_for_stage("copy")?;
-    committing.stop()?;
-    discard(&daemon, MINE, 2)?;
-    committing.signal(Signal::CONT)?;
-    let said = committing.finish()?.succeeded()?.outcome.error_text();
+    let said = said_by_commit_while(&container, || discard(&daemon, MINE, 2))?;
     assert!(said.contains("2 of the 3 layers"), "{said}");
     Ok(())
 }
@@ -95,14 +96,10 @@ fn a_base_that_is_removed_during_the_commit_stays_for_the_new_image() -> Result 
     let daemon = Daemon::start()?;
     let container = without_layers(&daemon, 0)?;
     container.shell("head -c 30000000 /dev/urandom >/srv/bulk")?;
-    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
-    let mut committing = freezeframe.start_commit(&container, IMAGE, &["--debug"])?;
-    committing.wait_for_stage("copy")?;
-    committing.stop()?;
-    daemon.ctr().run(&["images", "rm", "--sync", MINE])?;
-    daemon.ctr().collect_garbage()?;
-    committing.signal(Signal::CONT)?;
-    let said = committing.finish()?.succeeded()?.outcome.error_text();
+    let said = said_by_commit_while(&container, || {
+        daemon.ctr().run(&["images", "rm", "--sync", MINE])?;
+        daemon.ctr().collect_garbage()
+    })?;
     assert!(!said.contains("level=warning"), "{said}");
     let kept = daemon.ctr().run(&["content", "ls", "--quiet"])?;
     for layer in layers(&daemon.ctr().manifest(IMAGE)?) {
