@@ -43,8 +43,7 @@ fn a_lost_race_is_run_again_and_nothing_is_heard_of_it() -> Result {
     let container = daemon.run(&["sleep", "1000"])?;
     for error in LOST_RACES {
         let real = loses_until(&daemon, 3, error)?;
-        let freezeframe = real.before_us(&daemon)?;
-        let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+        let freezeframe = real.delegated_to(&daemon)?;
         let commit = freezeframe
             .commit(&container, REFERENCE, &[])?
             .succeeded()?;
@@ -271,8 +270,7 @@ fn what_a_container_has_written_is_on_disk_when_the_real_nerdctl_begins() -> Res
     let statistics = format!("/sys/dev/block/{}:{}/stat", major(device), minor(device));
     let script = format!("cat {statistics} >$folder/statistics; exec $nerdctl \"$@\"");
     let real = Scripted::new(&daemon, &script)?;
-    let freezeframe = real.before_us(&daemon)?;
-    let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+    let freezeframe = real.delegated_to(&daemon)?;
     let before = bytes_written(&fs::read_to_string(statistics)?);
     container.shell("head -c 30000000 /dev/urandom >/new")?;
     freezeframe
@@ -294,8 +292,7 @@ fn who_debugs_hears_of_every_lost_race() -> Result {
     let daemon = Daemon::start()?;
     let container = daemon.run(&["sleep", "1000"])?;
     let real = loses_until(&daemon, 3, LOST_RACES[0])?;
-    let freezeframe = real.before_us(&daemon)?;
-    let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+    let freezeframe = real.delegated_to(&daemon)?;
     let commit = freezeframe.commit(&container, REFERENCE, &["--debug"])?;
     let heard = commit.succeeded()?.outcome.error_text();
     assert_eq!(heard.matches(LOST_RACES[0]).count(), 2, "{heard}");
@@ -322,8 +319,7 @@ fn a_race_that_is_always_lost_ends_with_the_last_try() -> Result {
     let daemon = Daemon::start()?;
     let container = daemon.run(&["sleep", "1000"])?;
     let real = loses_until(&daemon, 100, LOST_RACES[0])?;
-    let freezeframe = real.before_us(&daemon)?;
-    let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+    let freezeframe = real.delegated_to(&daemon)?;
     let commit = freezeframe.commit(&container, REFERENCE, &[])?;
     assert_eq!(commit.outcome.status.code(), Some(3));
     assert_eq!(commit.outcome.text(), "lost");
@@ -342,8 +338,7 @@ fn any_other_failure_is_the_first_tries() -> Result {
         "open /etc/nerdctl: no such file or directory",
     ] {
         let real = loses_until(&daemon, 2, error)?;
-        let freezeframe = real.before_us(&daemon)?;
-        let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+        let freezeframe = real.delegated_to(&daemon)?;
         let commit = freezeframe.commit(&container, REFERENCE, &[])?;
         assert_eq!(commit.outcome.status.code(), Some(3), "{error}");
         assert_eq!(commit.outcome.error_text(), error);
@@ -358,8 +353,7 @@ fn its_errors_go_to_a_terminal_where_ours_do() -> Result {
     let container = daemon.run(&["sleep", "1000"])?;
     let script = "if [ -t 2 ]; then echo terminal >&2; else echo none >&2; fi; echo digest";
     let real = Scripted::new(&daemon, script)?;
-    let freezeframe = real.before_us(&daemon)?;
-    let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+    let freezeframe = real.delegated_to(&daemon)?;
     let piped = freezeframe
         .commit(&container, REFERENCE, &[])?
         .succeeded()?;

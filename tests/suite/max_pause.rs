@@ -119,8 +119,7 @@ fn a_delegated_commit_does_not_pause_a_container_that_has_started_meanwhile() ->
         started.display()
     );
     let real = Scripted::new(&daemon, &script)?;
-    let freezeframe = real.before_us(&daemon)?;
-    let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+    let freezeframe = real.delegated_to(&daemon)?;
     let committing = freezeframe.start_commit(&container, REFERENCE, &["--max-pause=1m"])?;
     wait_until("the first try", Duration::from_secs(15), || {
         Ok((!real.lines("tries").is_empty()).then_some(()))

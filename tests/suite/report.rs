@@ -130,8 +130,7 @@ fn of_the_real_nerdctl_it_has_the_last_line() -> Result {
     let daemon = Daemon::start()?;
     let container = daemon.run(&["sleep", "1000"])?;
     let script = "echo 'warned of something' >&2; printf 'fatal: no luck\\n\\n' >&2; exit 3";
-    let freezeframe = Scripted::new(&daemon, script)?.before_us(&daemon)?;
-    let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+    let freezeframe = Scripted::new(&daemon, script)?.delegated_to(&daemon)?;
     let commit = freezeframe.commit(&container, REFERENCE, &[])?;
     assert_eq!(commit.outcome.status.code(), Some(3));
     let expected = "the real nerdctl ended with exit status: 3: fatal: no luck";

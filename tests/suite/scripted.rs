@@ -33,6 +33,12 @@ impl Scripted {
         Ok(freezeframe.with("FREEZEFRAME_NERDCTL", &self.program))
     }
 
+    /// The same that leaves every commit to this.
+    pub fn delegated_to<'d>(&self, daemon: &'d Daemon) -> Result<Freezeframe<'d>> {
+        let freezeframe = self.before_us(daemon)?;
+        Ok(freezeframe.with("FREEZEFRAME_STRATEGY", "delegate"))
+    }
+
     /// What the script has written to `$folder/NAME`, line by line.
     pub fn lines(&self, name: &str) -> Vec<String> {
         let text = fs::read_to_string(self.folder.join(name)).unwrap_or_default();

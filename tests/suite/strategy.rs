@@ -14,7 +14,7 @@ fn delegate_hands_the_same_words_on_and_passes_output_and_exit_code() -> Result 
     let daemon = Daemon::start()?;
     let container = daemon.run(&["sleep", "1000"])?;
     let recorder = recorder(&daemon)?;
-    let freezeframe = recorder.before_us(&daemon)?.with(STRATEGY, "delegate");
+    let freezeframe = recorder.delegated_to(&daemon)?;
     let report = daemon.run_folder().join("flag.json");
     let words = ["--debug=false", "container", "commit", "-m", "a  b", "-p=0"];
     let flag = format!("--report={}", report.display());

@@ -340,6 +340,14 @@ fn a_damaged_manifest_beside_the_base_in_its_index_is_passed_over() -> Result {
     Ok(())
 }
 
+fn assert_has_no_base(container: &Container) -> Result {
+    let freezeframe = container.daemon().freezeframe(FREEZEFRAME)?;
+    let commit = freezeframe.commit(container, IMAGE, &[])?.failed()?;
+    let said = commit.outcome.error_text();
+    assert!(said.contains("no longer in the content store"), "{said}");
+    Ok(())
+}
+
 #[test]
 fn a_manifest_with_other_content_than_its_digest_is_nobodys_base() -> Result {
     let daemon = Daemon::start()?;
@@ -349,11 +357,7 @@ fn a_manifest_with_other_content_than_its_digest_is_nobodys_base() -> Result {
     let mut forged = serde_json::from_slice::<Value>(&fs::read(&file)?)?;
     forged["layers"][2] = manifest["layers"][1].clone();
     fs::write(&file, serde_json::to_vec(&forged)?)?;
-    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
-    let commit = freezeframe.commit(&container, IMAGE, &[])?.failed()?;
-    let said = commit.outcome.error_text();
-    assert!(said.contains("no longer in the content store"), "{said}");
-    Ok(())
+    assert_has_no_base(&container)
 }
 
 /// The configuration of what was made on the base by somebody else.
@@ -368,11 +372,7 @@ fn a_manifest_of_fewer_layers_than_its_configuration_is_nobodys_base() -> Result
     forged["layers"].as_array_mut().expect("layers").pop();
     put(&daemon, serde_json::to_vec(&forged)?)?;
     daemon.ctr().run(&["images", "rm", "--sync", MINE])?;
-    let freezeframe = daemon.freezeframe(FREEZEFRAME)?;
-    let commit = freezeframe.commit(&container, IMAGE, &[])?.failed()?;
-    let said = commit.outcome.error_text();
-    assert!(said.contains("no longer in the content store"), "{said}");
-    Ok(())
+    assert_has_no_base(&container)
 }
 
 #[test]

@@ -79,8 +79,7 @@ fn a_pause_that_comes_after_our_end_is_undone() -> Result {
         container.name
     );
     let real = Scripted::new(&daemon, &script)?;
-    let freezeframe = real.before_us(&daemon)?;
-    let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+    let freezeframe = real.delegated_to(&daemon)?;
     let committing = freezeframe.start_commit(&container, IMAGE, &[])?;
     let said = |name: &'static str| {
         wait_until(name, PATIENCE, || {
@@ -104,8 +103,7 @@ fn another_commit_is_waited_for_before_anybody_looks_whether_the_container_runs(
         container.name
     );
     let real = Scripted::new(&daemon, &script)?;
-    let freezeframe = real.before_us(&daemon)?;
-    let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+    let freezeframe = real.delegated_to(&daemon)?;
     let other = nerdctls_lock(&container)?;
     container.pause()?;
     let mut committing = freezeframe.start_commit(&container, IMAGE, &["--debug"])?;
@@ -124,8 +122,7 @@ fn a_program_that_only_becomes_another_hears_our_signals() -> Result {
     let daemon = Daemon::start()?;
     let container = daemon.run(&["sleep", "1000"])?;
     let real = Scripted::new(&daemon, "exec sleep 1000")?;
-    let freezeframe = real.before_us(&daemon)?;
-    let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+    let freezeframe = real.delegated_to(&daemon)?;
     let mut committing = freezeframe.start_commit(&container, IMAGE, &["--debug"])?;
     committing.wait_for_stage("delegate")?;
     let us = committing.child.id();
@@ -147,8 +144,7 @@ fn what_outlives_the_real_nerdctl_is_not_waited_for() -> Result {
     let script = "setsid sh -c 'while :; do sleep 1; done' $folder </dev/null >/dev/null 2>&1 &
         echo $! >$folder/process; echo digest";
     let real = Scripted::new(&daemon, script)?;
-    let freezeframe = real.before_us(&daemon)?;
-    let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+    let freezeframe = real.delegated_to(&daemon)?;
     let commit = freezeframe.commit(&container, IMAGE, &[])?.succeeded()?;
     assert_eq!(commit.outcome.text(), "digest");
     let process = real.lines("process").pop().unwrap_or_default().parse()?;
@@ -169,8 +165,7 @@ fn a_pause_that_the_real_nerdctl_could_not_undo_is_undone() -> Result {
             container.name
         );
         let real = Scripted::new(&daemon, &script)?;
-        let freezeframe = real.before_us(&daemon)?;
-        let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+        let freezeframe = real.delegated_to(&daemon)?;
         let outcome = freezeframe.commit(&container, IMAGE, &[])?.outcome;
         assert_eq!(outcome.status.code(), Some(code), "{}", outcome.describe());
         assert!(outcome.error_text().contains("failed to unpause"));
@@ -193,8 +188,7 @@ fn a_pause_is_undone_once_containerd_is_back() -> Result {
         container.name
     );
     let real = Scripted::new(&daemon, &script)?;
-    let freezeframe = real.before_us(&daemon)?;
-    let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+    let freezeframe = real.delegated_to(&daemon)?;
     let committing = freezeframe.start_commit(&container, IMAGE, &[])?;
     let process = wait_until("the pause", Duration::from_secs(10), || {
         Ok(real.lines("process").pop())
@@ -218,8 +212,7 @@ fn a_pause_of_somebody_else_is_not_undone() -> Result {
     let script = "echo $$ >$folder/process; exec sleep 1000";
     // Without a pause of its own there is none of it to undo.
     let real = Scripted::new(&daemon, script)?;
-    let freezeframe = real.before_us(&daemon)?;
-    let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+    let freezeframe = real.delegated_to(&daemon)?;
     let committing = freezeframe.start_commit(&container, IMAGE, &["--pause=false"])?;
     let process = wait_until("the commit", Duration::from_secs(10), || {
         Ok(real.lines("process").pop())
@@ -247,8 +240,7 @@ fn beside_another_commit(then: impl FnOnce(&Container, fs::File) -> Result) -> R
     let container = daemon.run(&["sleep", "1000"])?;
     let script = "echo $$ >$folder/process; exec sleep 1000";
     let real = Scripted::new(&daemon, script)?;
-    let freezeframe = real.before_us(&daemon)?;
-    let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+    let freezeframe = real.delegated_to(&daemon)?;
     let committing = freezeframe.start_commit(&container, IMAGE, &[])?;
     let process = wait_until("the commit", Duration::from_secs(10), || {
         Ok(real.lines("process").pop())
@@ -295,8 +287,7 @@ fn the_end_of_the_real_nerdctl_is_ours() -> Result {
     let daemon = Daemon::start()?;
     let container = daemon.run(&["sleep", "1000"])?;
     let real = Scripted::new(&daemon, "kill -KILL $$")?;
-    let freezeframe = real.before_us(&daemon)?;
-    let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+    let freezeframe = real.delegated_to(&daemon)?;
     let commit = freezeframe.commit(&container, IMAGE, &[])?;
     let signal = commit.outcome.status.signal();
     assert_eq!(signal, Some(9), "{}", commit.outcome.describe());
@@ -394,8 +385,7 @@ fn runs_on_after_script(
             container.name
         ),
     )?;
-    let freezeframe = sleeper.before_us(&daemon)?;
-    let freezeframe = freezeframe.with("FREEZEFRAME_STRATEGY", "delegate");
+    let freezeframe = sleeper.delegated_to(&daemon)?;
     let committing = freezeframe.start_commit(&container, IMAGE, &[])?;
     let process = wait_until("the pause", Duration::from_secs(10), || {
         Ok(sleeper.lines("process").pop())
