@@ -14,7 +14,7 @@ use crate::image::{Image, Parts};
 use crate::layer::{self, Layer};
 use crate::locks::Locks;
 use crate::log;
-use crate::plan::{DirectPlan, Obstacle, Subject, if_forbidden};
+use crate::plan::{DirectPlan, Obstacle, Subject, if_forbidden, if_mounted_over};
 use crate::prepared::prepare;
 use crate::report::{Report, milliseconds};
 use crate::settings::Reserve;
@@ -111,7 +111,9 @@ impl DirectCommit<'_> {
 }
 
 fn leave_unchanged_out(captured: &Captured, prepared: &OverlayMount) -> Result<()> {
-    unchanged::leave_out(&captured.tree, &Lower::open(&prepared.lower)?).map_err(if_forbidden)
+    unchanged::leave_out(&captured.tree, &Lower::open(&prepared.lower)?)
+        .map_err(if_forbidden)
+        .map_err(if_mounted_over)
 }
 
 fn report_freezes(report: &mut Report, tally: &Tally) {

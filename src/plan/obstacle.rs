@@ -47,7 +47,7 @@ pub fn if_forbidden(error: Error) -> Error {
     error
 }
 
-/// What is mounted in the container's own layer, overlayfs does not show. Other errors stay as they are.
+/// What is mounted in the container's own layer or those below, overlayfs does not show. Other errors stay as they are.
 pub fn if_mounted_over(error: Error) -> Error {
     if comes_of(&error, &[Errno::XDEV]) {
         return Obstacle(format!("{error:#}: something is mounted there")).into();

@@ -99,20 +99,29 @@ fn what_we_are_forbidden_to_make_is_left_to_the_real_nerdctl() -> Result {
 
 /// By the host, or by a container that has containerd's folders: what is mounted on the container's root lies elsewhere.
 #[test]
-fn a_mount_in_the_containers_own_layer_is_left_to_the_real_nerdctl() -> Result {
+fn a_mount_in_the_containers_layers_is_left_to_the_real_nerdctl() -> Result {
     let daemon = Daemon::start()?;
     let container = daemon.run(&["sleep", "1000"])?;
-    container.shell("echo something | tee /srv/new >/srv/hidden; mkdir /srv/below")?;
+    container.shell("cd /srv; echo something | tee new plain >hidden; mkdir below")?;
     let upper = container.upper()?.join("srv");
-    for mount in [
-        "mount -t tmpfs none below",
-        "mount --bind new hidden",
-        "mount --bind /dev/null hidden",
+    let lower = container.lower()?;
+    let mut lower = lower.iter().map(|layer| layer.join("srv"));
+    let lower = lower.find(|folder| folder.join("plain").exists());
+    let lower = lower.expect("a layer with it");
+    let (own, below) = (
+        "reading directory /srv",
+        "comparing /srv with the layers below",
+    );
+    for (folder, mount, stage) in [
+        (&upper, "mount -t tmpfs none below", own),
+        (&upper, "mount --bind new hidden", own),
+        (&upper, "mount --bind /dev/null hidden", own),
+        (&lower, "mount --bind /dev/null plain", below),
     ] {
-        let script = format!("cd {}; {mount}; cd /; exec \"$@\"", upper.display());
+        let script = format!("cd {}; {mount}; cd /; exec \"$@\"", folder.display());
         let words = ["unshare", "--mount", "sh", "-ec", &script, "sh"];
         let reason = delegated_behind(&container, &words)?;
-        assert!(reason.starts_with("reading directory /srv"), "{reason}");
+        assert!(reason.starts_with(stage), "{reason}");
         assert!(reason.ends_with("something is mounted there"), "{reason}");
     }
     Ok(())

@@ -176,17 +176,23 @@ impl<'d> Container<'d> {
 
     /// The overlay upper directory, where all that it changed lies.
     pub fn upper(&self) -> Result<PathBuf> {
+        Ok(self.mount_option("upperdir=")?.into())
+    }
+
+    /// The directories of the layers below, the uppermost first.
+    pub fn lower(&self) -> Result<Vec<PathBuf>> {
+        let paths = self.mount_option("lowerdir=")?;
+        Ok(paths.split(':').map(PathBuf::from).collect())
+    }
+
+    fn mount_option(&self, name: &str) -> Result<String> {
         let key = self.id.as_str();
-        let mount = self
-            .daemon
-            .ctr()
-            .run(&["snapshots", "mounts", "/nowhere", key])?;
-        let options = mount
-            .split([' ', ','])
-            .find_map(|word| word.strip_prefix("upperdir="));
-        Ok(options
-            .with_context(|| format!("no upper directory in {mount}"))?
-            .into())
+        let ctr = self.daemon.ctr();
+        let mount = ctr.run(&["snapshots", "mounts", "/nowhere", key])?;
+        let mut words = mount.split([' ', ',']);
+        let option = words.find_map(|word| word.strip_prefix(name));
+        let option = option.with_context(|| format!("no {name} in {mount}"))?;
+        Ok(option.to_owned())
     }
 
     pub fn freezer(&self) -> Result<Freezer> {
