@@ -7,10 +7,11 @@ use super::{
 };
 use crate::FREEZEFRAME;
 use harness::image::{Blob, CONFIG, Entry, Image, Index, MANIFEST, architecture};
-use harness::{BASE, Container, Daemon, Leftovers, Result};
+use harness::{BASE, Container, Daemon, Leftovers, Result, wait_until};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 const OTHER: &str = "docker.io/library/other:latest";
 const THIRD: &str = "docker.io/library/third:latest";
@@ -276,12 +277,15 @@ fn a_base_that_no_label_leads_to_is_found() -> Result {
     assert_stands_on_other(&daemon)
 }
 
-/// A blob that nothing refers to, and that stays all the same.
+/// A blob that nothing refers to, and that stays all the same: put again where it was collected before it was labelled.
 fn put(daemon: &Daemon, content: Vec<u8>) -> Result<PathBuf> {
     let blob = Blob::new(MANIFEST, content);
     let (ctr, name) = (daemon.ctr(), daemon.unique("blob"));
-    ctr.feed(&["content", "ingest", &name], &blob.bytes)?;
-    ctr.run(&["content", "label", &blob.digest, "containerd.io/gc.root=x"])?;
+    wait_until("a blob that stays", Duration::from_secs(10), || {
+        ctr.feed(&["content", "ingest", &name], &blob.bytes)?;
+        let labelled = ctr.run(&["content", "label", &blob.digest, "containerd.io/gc.root=x"]);
+        Ok(labelled.ok())
+    })?;
     Ok(file_of(daemon, &blob.digest))
 }
 
