@@ -19,6 +19,7 @@ use nix::unistd::Pid;
 
 use crate::containerd::{Containerd, Task, TaskStatus};
 use crate::freeze::{ContainerTask, Pause, PauseWatch, ensure_outside};
+use crate::last_words::last_words;
 use crate::locks;
 use crate::log;
 use crate::passthrough::RealNerdctl;
@@ -157,7 +158,7 @@ impl Try {
     /// How it ended, and its last line, which is the reason.
     pub fn describe(&self) -> String {
         let status = self.status;
-        match self.output.last_words() {
+        match last_words(&self.output.errors) {
             Some(words) => format!("the real nerdctl ended with {status}: {words}"),
             None => format!("the real nerdctl ended with {status}"),
         }

@@ -16,6 +16,7 @@ mod freeze;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod image;
+mod last_words;
 mod layer;
 mod locks;
 mod log;

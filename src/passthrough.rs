@@ -1,4 +1,4 @@
-//! The real nerdctl: finding it, and becoming it.
+//! The real nerdctl: finding it, becoming it, and having it do something for us.
 //!
 //! Pass-through touches nothing before `execve`: the words, the environment, the descriptors, the working directory and
 //! the signal dispositions are those we were started with. The one exception guards against two stand-ins that would
@@ -15,10 +15,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use duct::Handle;
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, eaccess};
 
-use crate::system::children::set_variable;
+use crate::system::children::{set_variable, tie_to_this_process};
 use crate::system::same_file::is_same_file;
 
 const VARIABLE: &str = "FREEZEFRAME_NERDCTL";
@@ -93,8 +94,27 @@ impl RealNerdctl {
         command
     }
 
+    /// Starts it with `words`, as a child that ends when this process does and whose output is kept.
+    pub fn start(&self, words: Vec<OsString>) -> Result<Handle> {
+        let mut command = duct::cmd(&self.path, words);
+        if let Some((name, value)) = self.guard() {
+            command = command.env(name, value);
+        }
+        command
+            .before_spawn(|command| {
+                tie_to_this_process(command, None);
+                Ok(())
+            })
+            .stdin_null()
+            .stdout_capture()
+            .stderr_capture()
+            .unchecked()
+            .start()
+            .with_context(|| format!("running {}", self.path.display()))
+    }
+
     /// The variable to be set for it, where it may lead back to us.
-    pub fn guard(&self) -> Option<(&'static str, &'static str)> {
+    fn guard(&self) -> Option<(&'static str, &'static str)> {
         (!self.is_go_program()).then_some((GUARD, "1"))
     }
 

@@ -11,7 +11,6 @@ use serde_json::Value;
 use crate::arguments::CommitArguments;
 use crate::containerd::Containerd;
 use crate::passthrough::RealNerdctl;
-use crate::system::children::tie_to_this_process;
 use crate::system::signals;
 use crate::system::text::quoted;
 
@@ -59,21 +58,7 @@ fn inspect(
     let name = &arguments.container;
     let mut words = arguments.globals.clone();
     words.extend(["container", "inspect", "--mode=native", "--", name].map(OsString::from));
-    let mut command = duct::cmd(real.path(), words);
-    if let Some((name, value)) = real.guard() {
-        command = command.env(name, value);
-    }
-    let looking = command
-        .before_spawn(|command| {
-            tie_to_this_process(command, None);
-            Ok(())
-        })
-        .stdin_null()
-        .stdout_capture()
-        .stderr_capture()
-        .unchecked()
-        .start()
-        .with_context(|| format!("running {}", real.path().display()))?;
+    let looking = real.start(words)?;
     let output = outcome(&looking, containerd)?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
