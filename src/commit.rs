@@ -170,7 +170,7 @@ impl<'a> Commit<'a> {
             Plan::make(&scene.containerd, &scene.subject, self.arguments, strategy).map_err(explain)
         })?;
         let reason = match plan {
-            Plan::Direct(plan) => match self.commit_directly(scene, &plan) {
+            Plan::Direct(plan) => match self.commit_directly(scene, real, &plan) {
                 // Nothing but trying tells, and of that nothing is left by now.
                 Err(error) if error.is::<Obstacle>() && strategy != Strategy::Direct => {
                     format!("{error:#}")
@@ -182,10 +182,16 @@ impl<'a> Commit<'a> {
         self.delegate(scene, real, &reason).map_err(explain)
     }
 
-    fn commit_directly(&mut self, scene: &Scene, plan: &DirectPlan) -> Result<()> {
+    fn commit_directly(
+        &mut self,
+        scene: &Scene,
+        real: Option<&RealNerdctl>,
+        plan: &DirectPlan,
+    ) -> Result<()> {
         (self.report.strategy, self.report.reason) = (Some("direct"), None);
         let direct = DirectCommit {
             containerd: &scene.containerd,
+            real,
             subject: &scene.subject,
             plan,
             arguments: self.arguments,

@@ -9,11 +9,13 @@ use crate::arguments::CommitArguments;
 use crate::capture::lower::Lower;
 use crate::capture::{Capture, Captured, Tally, unchanged};
 use crate::containerd::{Containerd, Lease, OverlayMount, TaskStatus};
+use crate::fetch::Supply;
 use crate::freeze;
 use crate::image::{Image, Parts};
 use crate::layer::{self, Layer};
 use crate::locks::Locks;
 use crate::log;
+use crate::passthrough::RealNerdctl;
 use crate::plan::{DirectPlan, Obstacle, Subject, if_forbidden, if_mounted_over};
 use crate::prepared::prepare;
 use crate::report::{Report, milliseconds};
@@ -26,6 +28,8 @@ use crate::system::signals;
 /// A commit that is ours from the first step to the last.
 pub struct DirectCommit<'a> {
     pub containerd: &'a Containerd,
+    /// Where there is one, it fetches what the base image lacks.
+    pub real: Option<&'a RealNerdctl>,
     pub subject: &'a Subject,
     pub plan: &'a DirectPlan,
     pub arguments: &'a CommitArguments,
@@ -86,13 +90,23 @@ impl DirectCommit<'_> {
         };
         let image = stages.time("image", || parts.write(containerd))?;
         stages.time("release", || lease.release());
-        let warnings = plan
-            .base
-            .warnings(&containerd.for_cleaning_up(), &subject.image);
-        log::warnings(&warnings);
+        let base_warning = plan.base.warning(&subject.image);
+        let warnings = [base_warning, self.supply(stages)].into_iter().flatten();
+        log::warnings(&warnings.collect::<Vec<_>>());
         report.image = Some(arguments.reference.clone());
         report_image(report, &layer, image);
         Ok(())
+    }
+
+    fn supply(&self, stages: &mut Stages) -> Option<String> {
+        let supply = Supply {
+            containerd: &self.containerd.for_cleaning_up(),
+            real: self.real,
+            arguments: self.arguments,
+            subject: self.subject,
+            base: &self.plan.base,
+        };
+        stages.time("fetch", || supply.run())
     }
 
     fn capture<'c>(&'c self, prepared: &'c OverlayMount, name_in_marks: &'c str) -> Capture<'c> {

@@ -12,6 +12,7 @@ mod containerd;
 mod delegate;
 mod digest;
 mod direct;
+mod fetch;
 mod freeze;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;

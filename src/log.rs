@@ -29,6 +29,11 @@ const DEBUG_LEVEL: Level = Level {
     short: "DEBU",
     colour: 37,
 };
+const INFORMATION_LEVEL: Level = Level {
+    name: "info",
+    short: "INFO",
+    colour: 36,
+};
 const WARNING_LEVEL: Level = Level {
     name: "warning",
     short: "WARN",
@@ -44,6 +49,10 @@ pub fn debug(message: &str) {
     if DEBUG.load(Ordering::Relaxed) {
         print(&DEBUG_LEVEL, message);
     }
+}
+
+pub fn information(message: &str) {
+    print(&INFORMATION_LEVEL, message);
 }
 
 pub fn warnings<T: AsRef<str>>(messages: &[T]) {

@@ -23,6 +23,7 @@ use commit_line::{CommitLine, OURS};
 pub use flags::{FLAGS, FOR_THE_REAL_ONE, Place, Takes};
 use mistake::Mistake;
 use pflag::Setting;
+pub use reference::by_digest;
 use subcommand::{CommitWords, Found};
 
 use crate::system::text::quoted;

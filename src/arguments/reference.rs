@@ -31,6 +31,14 @@ pub fn normalise(reference: &str) -> Result<String, String> {
     normalise_name(reference)
 }
 
+/// The image of that `digest` in the repository that `name`, a full one, leads to; none where it leads to no repository.
+pub fn by_digest(name: &str, digest: &str) -> Option<String> {
+    let (tagged, _) = split_at(name, '@');
+    let (place, last) = tagged.rsplit_once('/')?;
+    let (last, _) = split_at(last, ':');
+    normalise(&format!("{place}/{last}@{digest}")).ok()
+}
+
 fn normalise_name(reference: &str) -> Result<String, String> {
     let (domain, remainder) = split_domain(reference);
     let name = remainder.split(':').next().unwrap_or_default();
@@ -258,6 +266,24 @@ mod tests {
             ),
         ] {
             assert_eq!(normalise(&bad), Err(message.to_owned()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_image_has_a_name_by_its_digest_where_its_name_leads_to_a_repository() {
+        let digest = format!("sha256:{}", "0123456789abcdef".repeat(4));
+        let other = digest.replace('0', "f");
+        let named = |name: &str| by_digest(name, &digest);
+        let some = |repository: &str| Some(format!("{repository}@{digest}"));
+        assert_eq!(named("docker.io/library/x:1"), some("docker.io/library/x"));
+        assert_eq!(named("localhost:5000/x"), some("localhost:5000/x"));
+        assert_eq!(named("[::1]:80/a/x:latest"), some("[::1]:80/a/x"));
+        assert_eq!(
+            named(&format!("quay.io/a/x:1@{other}")),
+            some("quay.io/a/x")
+        );
+        for nowhere in [&*other, "x:1", "", "quay.io/"] {
+            assert_eq!(named(nowhere), None, "{nowhere}");
         }
     }
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use containerd_client::services::v1::{
-    Info, InfoRequest, ListContentRequest, PluginsRequest, ReadContentRequest, UpdateRequest,
-    content_client::ContentClient, introspection_client::IntrospectionClient,
+    Info, InfoRequest, ListContentRequest, ListStatusesRequest, PluginsRequest, ReadContentRequest,
+    UpdateRequest, content_client::ContentClient, introspection_client::IntrospectionClient,
 };
 use prost_types::FieldMask;
 use tonic::Code;
@@ -79,6 +79,14 @@ impl Containerd {
             Ok(blobs)
         })
         .context("searching the content store")
+    }
+
+    /// How many bytes have come of the blobs that are just being written, whoever writes them.
+    pub fn bytes_arriving(&self) -> Result<i64> {
+        let request = self.request(ListStatusesRequest::default());
+        let answer = self.call(self.content().list_statuses(request));
+        let answer = answer.context("looking at what is being written into the content store")?;
+        Ok(answer.statuses.iter().map(|status| status.offset).sum())
     }
 
     /// Writes a small blob whole.

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use containerd_client::services::v1::{
-    CreateImageRequest, GetImageRequest, Image, UpdateImageRequest, images_client::ImagesClient,
+    CreateImageRequest, DeleteImageRequest, GetImageRequest, Image, UpdateImageRequest,
+    images_client::ImagesClient,
 };
 use containerd_client::types::Descriptor;
 use tonic::Code;
@@ -97,6 +98,17 @@ impl Containerd {
                 Ok(true)
             }
         }
+    }
+
+    /// Removes the record; what only that led to goes with the next collection. One that is not there is no error.
+    pub fn remove_image(&self, name: &str) -> Result<()> {
+        let request = self.request(DeleteImageRequest {
+            name: name.to_owned(),
+            ..Default::default()
+        });
+        let answer = self.call(self.images().delete(request));
+        absent_is_none(answer).with_context(|| format!("removing image {name}"))?;
+        Ok(())
     }
 
     fn images(&self) -> ImagesClient<Channel> {

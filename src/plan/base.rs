@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use super::Subject;
 use super::document::variables;
-use crate::arguments::Environment;
+use crate::arguments::{Environment, by_digest};
 use crate::containerd::Containerd;
 use search::Search;
 
@@ -119,14 +119,9 @@ impl BaseImage {
             .is_some_and(|(created, container)| order(&created) > order(container))
     }
 
-    /// What whoever has made an image on top of this one has to know; `name` is that of the container's image.
-    pub fn warnings(&self, containerd: &Containerd, name: &str) -> Vec<String> {
-        let warnings = [self.is_unnamed(name), self.lacks(containerd, name)];
-        warnings.into_iter().flatten().collect()
-    }
-
-    /// Anybody may put an image of the same layers into the store, and what it says into that one.
-    fn is_unnamed(&self, name: &str) -> Option<String> {
+    /// What whoever has made an image on top of this one has to know; `name` is that of the container's image. Anybody may
+    /// put an image of the same layers into the store, and what it says into that one.
+    pub fn warning(&self, name: &str) -> Option<String> {
         if self.is_named {
             return None;
         }
@@ -142,35 +137,29 @@ impl BaseImage {
         ))
     }
 
-    /// How to get what is lacking as well, where its name leads to that.
-    fn lacks(&self, containerd: &Containerd, name: &str) -> Option<String> {
-        // The image is made, whether or not containerd still answers.
-        let missing = self.missing(containerd).unwrap_or_default();
-        if missing == 0 {
-            return None;
-        }
-        let flags = containerd.flags();
-        let remedy = if self.is_named && !self.is_below_commit {
-            format!(
-                ", as by `nerdctl {flags}pull --unpack=false {name}` or `ctr {flags}content fetch {name}`"
-            )
-        } else {
-            String::new()
-        };
-        Some(format!(
-            "{missing} of the {} layers of the base image are not in the content store: the new image runs here, but cannot be \
-             pushed or saved until they are fetched again{remedy}",
-            self.layers.len()
-        ))
+    /// What registries know it by, where `name`, that of the container's image, leads to it.
+    pub fn source(&self, name: &str) -> Option<String> {
+        let is_below_name = self.is_named && !self.is_below_commit;
+        is_below_name
+            .then(|| by_digest(name, &self.manifest_digest))
+            .flatten()
+    }
+
+    /// `OS/ARCHITECTURE[/VARIANT]`.
+    pub fn platform(&self) -> String {
+        platform::of(&self.config)
     }
 
     /// How many of the layers the content store lacks.
-    fn missing(&self, containerd: &Containerd) -> Result<usize> {
+    pub fn missing(&self, containerd: &Containerd) -> Result<usize> {
         let mut missing = 0;
-        for layer in &self.layers {
-            let found = containerd.blob_info(layer.digest().as_ref())?;
-            missing += usize::from(found.is_none());
+        for digest in self.layer_digests() {
+            missing += usize::from(containerd.blob_info(digest)?.is_none());
         }
         Ok(missing)
+    }
+
+    pub fn layer_digests(&self) -> impl Iterator<Item = &str> {
+        self.layers.iter().map(|layer| layer.digest().as_ref())
     }
 }

@@ -2,6 +2,7 @@
 //! that the container stands on decides what the new image is made on.
 
 mod documents;
+mod fetching;
 mod layers;
 mod platforms;
 mod records;

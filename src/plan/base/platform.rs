@@ -15,6 +15,14 @@ pub fn host_architecture() -> &'static str {
     }
 }
 
+/// What an image of this configuration was made for, as `OS/ARCHITECTURE[/VARIANT]`.
+pub fn of(config: &Value) -> String {
+    let parts = ["os", "architecture", "variant"].into_iter();
+    let parts = parts.filter_map(|name| config.get(name)?.as_str());
+    let parts: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
+    parts.join("/")
+}
+
 /// Whether an image of this configuration was made for `platform`, which is `OS/ARCHITECTURE[/VARIANT]`; most say no variant.
 pub fn is_for(config: &Value, platform: &str) -> bool {
     let of = |name| config.get(name).and_then(Value::as_str);
@@ -44,5 +52,13 @@ mod tests {
         config["variant"] = "v7".into();
         assert_eq!(fits(&config, platforms), [true, true, false, false]);
         assert_eq!(fits(&json!({}), platforms), [false; 4]);
+    }
+
+    #[test]
+    fn a_platform_is_named_by_what_the_configuration_says() {
+        let plain = json!({"os": "linux", "architecture": "amd64", "variant": ""});
+        assert_eq!(of(&plain), "linux/amd64");
+        let variant = json!({"variant": "v7", "architecture": "arm", "os": "linux"});
+        assert_eq!(of(&variant), "linux/arm/v7");
     }
 }

@@ -81,6 +81,7 @@ impl StandIn {
             ["image", "rm", rest @ ..] | ["rmi", rest @ ..] => self.remove_images(rest),
             ["images" | "image", ..] => self.list_images(),
             ["load", rest @ ..] => self.load(rest),
+            ["pull", rest @ ..] => self.pull(rest),
             ["save", rest @ ..] => self.save(rest),
             rest => self.container(rest),
         }

@@ -15,7 +15,7 @@ fn without_layers(daemon: &Daemon, count: usize) -> Result<Container<'_>> {
     Ok(container)
 }
 
-fn discard(daemon: &Daemon, reference: &str, count: usize) -> Result {
+pub fn discard(daemon: &Daemon, reference: &str, count: usize) -> Result {
     for layer in &layers(&daemon.ctr().manifest(reference)?)[..count] {
         daemon.ctr().run(&["content", "rm", digest_of(layer)])?;
     }
@@ -38,7 +38,7 @@ fn assert_warns(daemon: &Daemon, outcome: &Outcome, missing: &str, of: &str) {
     }
 }
 
-fn save(daemon: &Daemon) -> Result<Outcome> {
+pub fn save(daemon: &Daemon) -> Result<Outcome> {
     let file = daemon.disk().join(daemon.unique("saved"));
     let file = file.display().to_string();
     daemon.ctr().outcome(&["images", "export", &file, IMAGE])

@@ -28,6 +28,20 @@ impl StandIn {
         Ok(0)
     }
 
+    /// Without unpacking.
+    pub fn pull(&self, words: &[&str]) -> Result<i32> {
+        let options = Options::parse(words, &["--platform"], false)?;
+        let mut fetch = vec!["content", "fetch"];
+        if let Some(platform) = options.value("--platform") {
+            fetch.extend(["--platform", platform]);
+        }
+        for word in &options.words {
+            self.ctr
+                .run(&[&fetch[..], &[&full_reference(word)]].concat())?;
+        }
+        Ok(0)
+    }
+
     pub fn save(&self, words: &[&str]) -> Result<i32> {
         let options = Options::parse(words, &["-o", "--output"], false)?;
         let file = options

@@ -29,7 +29,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
     ("clone", &["scan", "sync", "copy", "compare", "finish"]),
     ("last copy", &["freeze"]),
     ("layer", &["layer"]),
-    ("image", &["image", "release"]),
+    ("image", &["image", "release", "fetch"]),
 ];
 const REST: usize = GROUPS.len();
 
