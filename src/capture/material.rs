@@ -153,7 +153,7 @@ impl<'tree> Reader<'tree> {
     pub fn open_all(&mut self, scan: &Scan, files: &[usize]) -> Result<Option<Vec<OwnedFd>>> {
         let opened = files.iter().map(|&index| match self.open(scan, index) {
             Err(error) if error.downcast_ref().is_some_and(has_vanished) => Ok(None),
-            opened => opened.map(Some).with_context(|| reading(scan, index)),
+            opened => opened.map(Some).with_context(|| copying(scan, index)),
         });
         opened.collect()
     }
@@ -174,7 +174,7 @@ impl<'tree> Reader<'tree> {
         let material = match self.material(scan, index, copy, check) {
             Err(error) if error.downcast_ref().is_some_and(has_vanished) => Material::Vanished,
             material => material
-                .with_context(|| reading(scan, index))
+                .with_context(|| copying(scan, index))
                 .map_err(if_mounted_over)?,
         };
         Ok(ReadEntry { index, material })
@@ -369,8 +369,9 @@ impl<'tree> Reader<'tree> {
     }
 }
 
-fn reading(scan: &Scan, index: usize) -> String {
-    format!("reading /{}", printable(&scan.path(index)))
+/// It may be the writing that fails.
+fn copying(scan: &Scan, index: usize) -> String {
+    format!("copying /{}", printable(&scan.path(index)))
 }
 
 /// Opens an entry, if it still is the inode that was scanned.

@@ -65,7 +65,7 @@ fn a_commit_whose_files_may_not_become_so_large_says_so_and_leaves_nothing() -> 
     let said = commit.error_text();
     assert_eq!(commit.status.code(), Some(1), "{said}");
     assert!(
-        said.contains("/srv/large") && said.contains("File too large"),
+        said.contains("copying /srv/large") && said.contains("File too large"),
         "{said}"
     );
     before.assert_unchanged(&Leftovers::now(&container)?);
