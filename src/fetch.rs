@@ -103,7 +103,7 @@ impl Supply<'_> {
             }
             signals::check().context("not waited for any longer")?;
             if !is_noted && began.elapsed() > UNNOTICED {
-                note(seen.missing);
+                self.note(seen.missing);
                 is_noted = true;
             }
             if looked.elapsed() > PATIENCE {
@@ -117,10 +117,20 @@ impl Supply<'_> {
     }
 
     fn progress(&self) -> Progress {
+        let layers: Vec<_> = self.base.layer_digests().collect();
+        let arriving = self.containerd.bytes_arriving(&layers);
         Progress {
             missing: self.missing(),
-            bytes_arriving: self.containerd.bytes_arriving().unwrap_or_default(),
+            bytes_arriving: arriving.unwrap_or_default(),
         }
+    }
+
+    fn note(&self, missing: usize) {
+        log::information(&format!(
+            "the image is made; {missing} of the {} layers of its base are being fetched, so that it can be pushed (Ctrl-C ends \
+             that)",
+            self.base.layers.len()
+        ));
     }
 
     /// How to get what is lacking as well, where the name leads to that.
@@ -142,10 +152,4 @@ impl Supply<'_> {
             self.base.layers.len()
         )
     }
-}
-
-fn note(missing: usize) {
-    log::information(&format!(
-        "the image is made; {missing} layers of its base are being fetched, so that it can be pushed (Ctrl-C ends that)"
-    ));
 }

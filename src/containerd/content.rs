@@ -81,12 +81,18 @@ impl Containerd {
         .context("searching the content store")
     }
 
-    /// How many bytes have come of the blobs that are just being written, whoever writes them.
-    pub fn bytes_arriving(&self) -> Result<i64> {
+    /// How many bytes have come of those of `blobs` that are just being fetched, whoever fetches them: its reference ends in
+    /// the digest then (core/remotes/handlers.go of containerd's source, `MakeRefKey`).
+    pub fn bytes_arriving(&self, blobs: &[&str]) -> Result<i64> {
         let request = self.request(ListStatusesRequest::default());
         let answer = self.call(self.content().list_statuses(request));
         let answer = answer.context("looking at what is being written into the content store")?;
-        Ok(answer.statuses.iter().map(|status| status.offset).sum())
+        let is_wanted = |reference: &str| blobs.iter().any(|blob| reference.ends_with(blob));
+        let wanted = answer
+            .statuses
+            .iter()
+            .filter(|status| is_wanted(&status.r#ref));
+        Ok(wanted.map(|status| status.offset).sum())
     }
 
     /// Writes a small blob whole.
