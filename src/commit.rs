@@ -198,7 +198,10 @@ impl<'a> Commit<'a> {
             reserve: self.reserve,
             max_pause: self.max_pause,
         };
-        direct.run(&mut self.stages, &mut self.report)
+        direct.run(&mut self.stages, &mut self.report)?;
+        self.print_digest()?;
+        direct.supply_base(&mut self.stages);
+        Ok(())
     }
 
     fn delegate(&mut self, scene: &Scene, real: Option<&RealNerdctl>, reason: &str) -> Result<i32> {
@@ -296,11 +299,10 @@ impl<'a> Commit<'a> {
         Ok(code)
     }
 
-    /// Prints the outcome, writes the report, and returns the exit code.
+    /// Says what went wrong, if anything, writes the report, and returns the exit code.
     fn conclude(&mut self, outcome: Result<i32>) -> i32 {
         self.report.add_stages(&self.stages);
-        let printed = outcome.and_then(|code| self.print_digest().map(|()| code));
-        let mut code = printed.unwrap_or_else(|error| {
+        let mut code = outcome.unwrap_or_else(|error| {
             let message = format!("{error:#}");
             log::fatal(&message);
             self.report.error = Some(message);

@@ -90,23 +90,22 @@ impl DirectCommit<'_> {
         };
         let image = stages.time("image", || parts.write(containerd))?;
         stages.time("release", || lease.release());
-        let base_warning = plan.base.warning(&subject.image);
-        let warnings = [base_warning, self.supply(stages)].into_iter().flatten();
-        log::warnings(&warnings.collect::<Vec<_>>());
+        log::warnings(plan.base.warning(&subject.image).as_slice());
         report.image = Some(arguments.reference.clone());
         report_image(report, &layer, image);
         Ok(())
     }
 
-    fn supply(&self, stages: &mut Stages) -> Option<String> {
+    /// Has fetched what the image cannot be pushed without, when all of it is made, or says what is lacking.
+    pub fn supply_base(&self, stages: &mut Stages) {
         let supply = Supply {
             containerd: &self.containerd.for_cleaning_up(),
             real: self.real,
             arguments: self.arguments,
             subject: self.subject,
-            base: &self.plan.base,
+            plan: self.plan,
         };
-        stages.time("fetch", || supply.run())
+        log::warnings(supply.run(stages).as_slice());
     }
 
     fn capture<'c>(&'c self, prepared: &'c OverlayMount, name_in_marks: &'c str) -> Capture<'c> {

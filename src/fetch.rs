@@ -5,26 +5,33 @@
 //! does a registry from which nothing comes any more.
 
 use std::ffi::OsString;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use duct::Handle;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use prost_types::Timestamp;
 
 use crate::arguments::CommitArguments;
 use crate::containerd::Containerd;
 use crate::last_words::last_words;
 use crate::log;
 use crate::passthrough::RealNerdctl;
-use crate::plan::{BaseImage, Subject};
+use crate::plan::{DirectPlan, Subject};
+use crate::stages::Stages;
 use crate::system::signals;
 
 /// containerd's own. Others (stargz, SOCI, nydus) are there so that layers need not be fetched.
 const WANTS_LAYERS: &str = "overlayfs";
-/// Longer than a registry takes to answer, or the store to have a large layer on disk.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// nerdctl goes on to the next mirror, or gives up, when one has not taken its connection for 30 seconds, and does so for each
+/// of its requests (containerd's core/remotes/docker and Go's `net.Dialer`).
+const PATIENCE: Duration = Duration::from_secs(90);
 /// What is done sooner needs no words.
 const UNNOTICED: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(20);
+/// How long the real nerdctl may take to end when it is asked to.
+const LAST_SECOND: Duration = Duration::from_secs(1);
 
 /// Supplying what is lacking.
 pub struct Supply<'a> {
@@ -33,7 +40,7 @@ pub struct Supply<'a> {
     pub real: Option<&'a RealNerdctl>,
     pub arguments: &'a CommitArguments,
     pub subject: &'a Subject,
-    pub base: &'a BaseImage,
+    pub plan: &'a DirectPlan,
 }
 
 /// How far it is; any change is a step forward.
@@ -45,54 +52,67 @@ struct Progress {
 
 impl Supply<'_> {
     /// Has what is lacking fetched, if it can be; returns what is to be said of what is lacking still.
-    pub fn run(&self) -> Option<String> {
-        if self.missing() == 0 {
-            return None;
-        }
-        let source = self.base.source(&self.subject.image);
+    pub fn run(&self, stages: &mut Stages) -> Option<String> {
+        // Where containerd does not answer there is nothing to say.
+        let missing = self.plan.base.missing(self.containerd).ok()?;
+        (missing > 0).then(|| stages.time("fetch", || self.supply(missing)))?
+    }
+
+    fn supply(&self, missing: usize) -> Option<String> {
+        let DirectPlan { base, parent, .. } = self.plan;
+        let source = base.source(self.containerd, self.subject, parent);
+        let source = source.ok().flatten();
         let reason = match (self.real, &source) {
             (Some(real), Some(source)) if self.subject.snapshotter == WANTS_LAYERS => {
                 self.fetch(real, source).err()
             }
             _ => None,
         };
-        let missing = self.missing();
-        (missing > 0).then(|| self.warning(missing, source.is_some(), reason))
-    }
-
-    /// None where containerd does not answer any more.
-    fn missing(&self) -> usize {
-        self.base.missing(self.containerd).unwrap_or_default()
+        // Where containerd does not answer any more, nothing is known to have come.
+        let missing = self.plan.base.missing(self.containerd).unwrap_or(missing);
+        (missing > 0).then(|| self.warning(missing, source, reason))
     }
 
     /// # Errors
     /// Why not all of them came.
     fn fetch(&self, real: &RealNerdctl, source: &str) -> Result<()> {
-        let was_known = self.containerd.image(source)?.is_some();
+        let before = SystemTime::now().into();
         let fetched = self.pull(real, source);
-        if !was_known {
+        let removed = self.remove_record(source, &before);
+        fetched.and(removed)
+    }
+
+    /// The new image holds what has come, so nobody needs the record that a pull makes. One that was there before, or that
+    /// somebody else has written to as well, stays.
+    fn remove_record(&self, source: &str, before: &Timestamp) -> Result<()> {
+        let Some(image) = self.containerd.image(source)? else {
+            return Ok(());
+        };
+        let is_later =
+            |time: &Timestamp| (time.seconds, time.nanos) > (before.seconds, before.nanos);
+        let is_own = image.created_at.as_ref().is_some_and(is_later);
+        if is_own && image.created_at == image.updated_at {
             self.containerd.remove_image(source)?;
         }
-        fetched
+        Ok(())
     }
 
     fn pull(&self, real: &RealNerdctl, source: &str) -> Result<()> {
-        let platform = format!("--platform={}", self.base.platform());
+        let platform = format!("--platform={}", self.plan.base.platform());
         let mut words = self.arguments.globals.clone();
         let own = ["pull", "--quiet", "--unpack=false", &platform, source];
         words.extend(own.map(OsString::from));
-        let pulling = real.start(words)?;
+        let pulling = real.start_apart(words)?;
         let ended = self.wait(&pulling);
         if ended.is_err() {
-            // It has nothing to undo.
-            let _ = pulling.kill();
+            end(&pulling);
         }
         ended
     }
 
     fn wait(&self, pulling: &Handle) -> Result<()> {
         let began = Instant::now();
-        let (mut seen, mut looked) = (self.progress(), began);
+        let mut patience = Patience::new(self.progress()?);
         let mut is_noted = false;
         loop {
             if let Some(output) = pulling.wait_timeout(POLL)? {
@@ -103,53 +123,131 @@ impl Supply<'_> {
             }
             signals::check().context("not waited for any longer")?;
             if !is_noted && began.elapsed() > UNNOTICED {
-                self.note(seen.missing);
+                self.note(patience.seen.missing);
                 is_noted = true;
             }
-            if looked.elapsed() > PATIENCE {
-                let now = self.progress();
-                if now == seen {
-                    bail!("nothing has come for {} seconds", PATIENCE.as_secs());
-                }
-                (seen, looked) = (now, Instant::now());
+            if !patience.lasts(|| self.progress())? {
+                bail!("nothing has come for {} seconds", PATIENCE.as_secs());
             }
         }
     }
 
-    fn progress(&self) -> Progress {
-        let layers: Vec<_> = self.base.layer_digests().collect();
-        let arriving = self.containerd.bytes_arriving(&layers);
-        Progress {
-            missing: self.missing(),
-            bytes_arriving: arriving.unwrap_or_default(),
-        }
+    fn progress(&self) -> Result<Progress> {
+        let layers: Vec<_> = self.plan.base.layer_digests().collect();
+        Ok(Progress {
+            missing: self.plan.base.missing(self.containerd)?,
+            bytes_arriving: self.containerd.bytes_arriving(&layers)?,
+        })
     }
 
     fn note(&self, missing: usize) {
         log::information(&format!(
             "the image is made; {missing} of the {} layers of its base are being fetched, so that it can be pushed (Ctrl-C ends \
              that)",
-            self.base.layers.len()
+            self.plan.base.layers.len()
         ));
     }
 
-    /// How to get what is lacking as well, where the name leads to that.
-    fn warning(&self, missing: usize, leads_there: bool, reason: Option<anyhow::Error>) -> String {
-        let (flags, name) = (self.containerd.flags(), &self.subject.image);
-        let remedy = if leads_there {
+    /// What is to be known of the new image; how to get what is lacking as well, where it is known who may have it. nerdctl's
+    /// push fetches what an image lacks by its name (pkg/cmd/image, `EnsureAllContent`), which leads to what has come then.
+    fn warning(
+        &self,
+        missing: usize,
+        source: Option<String>,
+        reason: Option<anyhow::Error>,
+    ) -> String {
+        let flags = self.containerd.flags();
+        let remedy = source.map_or(String::new(), |source| {
             format!(
-                ", as by `nerdctl {flags}pull --unpack=false {name}` or `ctr {flags}content fetch {name}`"
+                ", as by `nerdctl {flags}pull --unpack=false {source}` or `ctr {flags}content fetch {source}`"
             )
-        } else {
-            String::new()
-        };
+        });
         let reason = reason.map_or(String::new(), |reason| {
             format!(" (the real nerdctl did not get them: {reason:#})")
         });
         format!(
             "{missing} of the {} layers of the base image are not in the content store: the new image runs here, but cannot be \
-             pushed or saved until they are fetched again{remedy}{reason}",
-            self.base.layers.len()
+             pushed or saved until they are fetched again{remedy}: a push that is tried all the same puts what a registry has \
+             under its name in its place{reason}",
+            self.plan.base.layers.len()
         )
+    }
+}
+
+/// Ends whatever the real nerdctl consists of, which may be a script and what that has started.
+fn end(pulling: &Handle) {
+    for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+        for leader in pulling
+            .pids()
+            .into_iter()
+            .filter_map(|pid| i32::try_from(pid).ok())
+        {
+            // It may have ended by now.
+            let _ = killpg(Pid::from_raw(leader), signal);
+        }
+        if matches!(pulling.wait_timeout(LAST_SECOND), Ok(Some(_))) {
+            return;
+        }
+    }
+}
+
+/// Notices when nothing comes any more. A time in which nobody looked, as a terminal had stopped us, does not count.
+struct Patience {
+    seen: Progress,
+    waited: Duration,
+}
+
+impl Patience {
+    fn new(seen: Progress) -> Self {
+        let waited = Duration::ZERO;
+        Self { seen, waited }
+    }
+
+    /// To be asked after each `POLL`; whether to go on waiting.
+    fn lasts(&mut self, look: impl FnOnce() -> Result<Progress>) -> Result<bool> {
+        self.waited += POLL;
+        if self.waited < PATIENCE {
+            return Ok(true);
+        }
+        let now = look()?;
+        let goes_on = now != self.seen;
+        *self = Self::new(now);
+        Ok(goes_on)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn progress(missing: usize, bytes_arriving: i64) -> Progress {
+        Progress {
+            missing,
+            bytes_arriving,
+        }
+    }
+
+    /// What it says when it looks the next time, and sees this.
+    fn lasts(patience: &mut Patience, seen: Progress) -> bool {
+        let polls = PATIENCE.as_millis() / POLL.as_millis();
+        let early = (1..polls).all(|_| patience.lasts(|| bail!("looked too soon")).unwrap());
+        assert!(early);
+        patience.lasts(|| Ok(seen)).unwrap()
+    }
+
+    #[test]
+    fn patience_lasts_as_long_as_something_comes() {
+        let mut patience = Patience::new(progress(3, 0));
+        assert!(lasts(&mut patience, progress(3, 1)));
+        assert!(lasts(&mut patience, progress(2, 0)));
+        assert!(lasts(&mut patience, progress(1, 0)));
+        assert!(!lasts(&mut patience, progress(1, 0)));
+    }
+
+    #[test]
+    fn a_store_that_cannot_be_asked_ends_patience() {
+        let mut patience = Patience::new(progress(1, 0));
+        patience.waited = PATIENCE;
+        assert!(patience.lasts(|| bail!("gone")).is_err());
     }
 }

@@ -11,6 +11,7 @@ use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -96,13 +97,25 @@ impl RealNerdctl {
 
     /// Starts it with `words`, as a child that ends when this process does and whose output is kept.
     pub fn start(&self, words: Vec<OsString>) -> Result<Handle> {
+        self.start_child(words, false)
+    }
+
+    /// The same in a process group of its own, which a terminal's signals do not reach, and which can be ended as a whole.
+    pub fn start_apart(&self, words: Vec<OsString>) -> Result<Handle> {
+        self.start_child(words, true)
+    }
+
+    fn start_child(&self, words: Vec<OsString>, is_apart: bool) -> Result<Handle> {
         let mut command = duct::cmd(&self.path, words);
         if let Some((name, value)) = self.guard() {
             command = command.env(name, value);
         }
         command
-            .before_spawn(|command| {
+            .before_spawn(move |command| {
                 tie_to_this_process(command, None);
+                if is_apart {
+                    command.process_group(0);
+                }
                 Ok(())
             })
             .stdin_null()

@@ -33,8 +33,8 @@ pub struct BaseImage {
     pub layers: Vec<Descriptor>,
     /// Whether a commit of the container was on top of it, whose configuration this was.
     is_below_commit: bool,
-    /// Whether the container's image record led to it.
-    is_named: bool,
+    /// What the container's image record pointed to, where that led to it.
+    named_by: Option<String>,
 }
 
 /// The images of all of the layers; without any, those below a commit of the container.
@@ -75,8 +75,9 @@ impl BaseImage {
             parent,
             command_line: &subject.command_line(),
         };
-        let mut found = preferred(search.images(search.recorded(&subject.image)?)?);
-        let is_named = !found.is_empty();
+        let recorded = search.recorded(&subject.image)?;
+        let mut found = preferred(search.images(recorded.iter().cloned().collect())?);
+        let named_by = recorded.filter(|_| !found.is_empty());
         if found.is_empty() {
             found = preferred(search.images(search.labelled(&subject.snapshotter)?)?);
         }
@@ -89,7 +90,7 @@ impl BaseImage {
             closest(containerd, subject, found)?
         };
         match best {
-            Some(best) => Ok(Self { is_named, ..best }),
+            Some(best) => Ok(Self { named_by, ..best }),
             None => bail!(
                 "the image that container {} was made from ({}) is no longer in the content store, nor is any other with \
                  its layers: pull it again, or tag it with its old name",
@@ -122,7 +123,7 @@ impl BaseImage {
     /// What whoever has made an image on top of this one has to know; `name` is that of the container's image. Anybody may
     /// put an image of the same layers into the store, and what it says into that one.
     pub fn warning(&self, name: &str) -> Option<String> {
-        if self.is_named {
+        if self.named_by.is_some() {
             return None;
         }
         let below = if self.is_below_commit {
@@ -137,12 +138,26 @@ impl BaseImage {
         ))
     }
 
-    /// What registries know it by, where `name`, that of the container's image, leads to it.
-    pub fn source(&self, name: &str) -> Option<String> {
-        let is_below_name = self.is_named && !self.is_below_commit;
-        is_below_name
-            .then(|| by_digest(name, &self.manifest_digest))
-            .flatten()
+    /// What a registry has it as, if any: by digest, as the name may lead to something else by now, here and there. `parent` is
+    /// the chain ID of its layers.
+    pub fn source(
+        &self,
+        containerd: &Containerd,
+        subject: &Subject,
+        parent: &str,
+    ) -> Result<Option<String>> {
+        let search = Search {
+            containerd,
+            parent,
+            command_line: &subject.command_line(),
+        };
+        let digest = match &self.named_by {
+            // The name leads to the commit; who has made it keeps the image below as well.
+            _ if self.is_below_commit => search.whole(&subject.snapshotter)?,
+            Some(named) => Some(named.clone()),
+            None => Some(self.manifest_digest.clone()),
+        };
+        Ok(digest.and_then(|digest| by_digest(&subject.image, &digest)))
     }
 
     /// `OS/ARCHITECTURE[/VARIANT]`.

@@ -29,12 +29,12 @@ pub struct Search<'a> {
 
 impl Search<'_> {
     /// What the image record `name` points to.
-    pub fn recorded(&self, name: &str) -> Result<Vec<String>> {
+    pub fn recorded(&self, name: &str) -> Result<Option<String>> {
         if name.is_empty() {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         let target = self.containerd.image(name)?.and_then(|image| image.target);
-        Ok(target.into_iter().map(|target| target.digest).collect())
+        Ok(target.map(|target| target.digest))
     }
 
     /// containerd labels a configuration with the snapshot it was unpacked to, and a manifest with its configuration.
@@ -56,6 +56,13 @@ impl Search<'_> {
             return Ok(Vec::new());
         }
         Ok(digests(self.containerd.blobs_matching(filters)?))
+    }
+
+    /// The manifest of an image of these layers and no more.
+    pub fn whole(&self, snapshotter: &str) -> Result<Option<String>> {
+        let images = self.images(self.labelled(snapshotter)?)?;
+        let whole = images.into_iter().find(|image| !image.is_below_commit);
+        Ok(whole.map(|image| image.manifest_digest))
     }
 
     /// Everything that may be a manifest, by its size and for want of a layer's label.
@@ -119,7 +126,7 @@ impl Search<'_> {
             layers,
             is_below_commit,
             // Not known of one by itself.
-            is_named: false,
+            named_by: None,
         }))
     }
 
