@@ -134,9 +134,6 @@ fn own(words: Vec<OsString>) -> i32 {
     {
         return fail(freeze::watchdog::run(&words[1..]), 1);
     }
-    if words == ["help", "commit"] {
-        return help_of_commit("commit", &["commit", "--help"].map(OsString::from));
-    }
     let line = std::iter::once("freezeframe".into()).chain(words);
     match command_line::command().try_get_matches_from(line) {
         Ok(_) => 0,

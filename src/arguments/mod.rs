@@ -35,7 +35,7 @@ pub enum Invocation {
     PassThrough(Vec<OsString>),
     Commit(Box<CommitArguments>),
     Refused(Refusal),
-    /// A commit's `--help`, with the words that ask for it.
+    /// A commit's `--help`, or `help` of it, with the words that ask for that.
     CommitHelp {
         name: &'static str,
         words: Vec<OsString>,
@@ -109,6 +109,7 @@ impl Invocation {
         let text: Vec<&str> = text.iter().map(|word| &**word).collect();
         match subcommand::find(&text) {
             Found::Commit(commit) => read_commit(commit, &words),
+            Found::Help(name) => Self::CommitHelp { name, words },
             _ if !is_nerdctl => Self::Own(words),
             Found::Other => Self::PassThrough(words),
             Found::Mistake(message) => Self::Refused(Refusal {

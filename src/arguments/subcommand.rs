@@ -1,4 +1,4 @@
-//! Finding `commit` among the words, as cobra finds a subcommand (github.com/spf13/cobra, `Command.Traverse`).
+//! Finding `commit`, or the help of it, among the words, as cobra finds a subcommand (github.com/spf13/cobra, `Command.Traverse`).
 //!
 //! cobra looks for it before it parses any flag, by rules of its own: after an unknown flag, as after one that takes a
 //! value, it skips a word, unless that looks like a flag itself.
@@ -15,6 +15,8 @@ pub const COMMIT: &[Place] = &[Place::Anywhere, Place::Commit];
 #[derive(Debug, PartialEq, Eq)]
 pub enum Found<'words> {
     Commit(CommitWords<'words>),
+    /// The help of `commit` or `container commit`, asked for as cobra's `help` gives it.
+    Help(&'static str),
     /// Something else, which is not ours to know.
     Other,
     /// No subcommand would be reached: a flag before it is wrong.
@@ -37,6 +39,8 @@ pub struct CommitWords<'words> {
 pub fn find<'words>(words: &'words [&'words str]) -> Found<'words> {
     let (root, rest) = words.split_at(length_of_flags(words, ROOT));
     match rest {
+        ["help", "commit"] if root.is_empty() => Found::Help("commit"),
+        ["help", "container", "commit"] if root.is_empty() => Found::Help("container commit"),
         ["commit", own @ ..] => Found::Commit(CommitWords {
             name: "commit",
             root,
@@ -122,6 +126,15 @@ mod tests {
                 own: &["a"],
             })
         );
+    }
+
+    #[test]
+    fn the_help_of_commit_is_found_by_both_names() {
+        assert_eq!(find(&["help", "commit"]), Found::Help("commit"));
+        let of_container = ["help", "container", "commit"];
+        assert_eq!(find(&of_container), Found::Help("container commit"));
+        assert_eq!(find(&["help", "container"]), Found::Other);
+        assert_eq!(find(&["help", "commit", "x"]), Found::Other);
     }
 
     #[test]

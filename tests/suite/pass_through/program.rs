@@ -201,25 +201,21 @@ fn the_real_nerdctl_is_waited_for_where_children_are_ignored() -> Result {
 fn the_help_of_a_commit_is_the_real_ones_and_then_ours() -> Result {
     let setting = Setting::new()?;
     let real = setting.script("real", b"#!/bin/sh\necho \"theirs: $*\"\nexit $CODE\n")?;
-    let call = |code: &str| {
-        let mut command = setting.nerdctl(&real);
-        outcome(
-            command
-                .args(["container", "commit", "--help"])
-                .env("CODE", code),
-        )
-    };
-    let helped = call("0")?.succeeded()?.text();
-    assert!(
-        helped.starts_with("theirs: container commit --help\n"),
-        "{helped}"
-    );
-    assert!(
-        helped.contains("freezeframe adds:") && helped.contains("--max-pause"),
-        "{helped}"
-    );
-    let failed = call("3")?;
-    assert_eq!(failed.status.code(), Some(3));
-    assert_eq!(failed.text(), "theirs: container commit --help");
+    for words in ["container commit --help", "help commit"] {
+        let call = |code: &str| {
+            let mut command = setting.nerdctl(&real);
+            outcome(command.args(words.split(' ')).env("CODE", code))
+        };
+        let theirs = format!("theirs: {words}");
+        let helped = call("0")?.succeeded()?.text();
+        assert!(helped.starts_with(&format!("{theirs}\n")), "{helped}");
+        assert!(
+            helped.contains("freezeframe adds:") && helped.contains("--max-pause"),
+            "{helped}"
+        );
+        let failed = call("3")?;
+        assert_eq!(failed.status.code(), Some(3));
+        assert_eq!(failed.text(), theirs);
+    }
     Ok(())
 }
