@@ -5,13 +5,12 @@
 //! does a registry from which nothing comes any more.
 
 use std::ffi::OsString;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use duct::Handle;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use prost_types::Timestamp;
 
 use crate::arguments::CommitArguments;
 use crate::containerd::Containerd;
@@ -20,12 +19,13 @@ use crate::log;
 use crate::passthrough::RealNerdctl;
 use crate::plan::{DirectPlan, Subject};
 use crate::stages::Stages;
+use crate::system::identity::unique_name;
 use crate::system::signals;
 
 /// containerd's own. Others (stargz, SOCI, nydus) are there so that layers need not be fetched.
 const WANTS_LAYERS: &str = "overlayfs";
-/// nerdctl goes on to the next mirror, or gives up, when one has not taken its connection for 30 seconds, and does so for each
-/// of its requests (containerd's core/remotes/docker and Go's `net.Dialer`).
+/// nerdctl goes on to the next mirror, or gives up, when one has not taken its connection for 30 seconds (containerd's
+/// core/remotes/docker and Go's `net.Dialer`); before anything comes there are two requests.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// What is done sooner needs no words.
 const UNNOTICED: Duration = Duration::from_secs(1);
@@ -73,34 +73,26 @@ impl Supply<'_> {
         (missing > 0).then(|| self.warning(missing, source, reason))
     }
 
+    /// The record that a pull makes goes again, as the new image holds what has come. It has a name of its own, so that nobody
+    /// else's goes with it; nerdctl before 2.0 drops the tag beside a digest, and leaves a record.
+    ///
     /// # Errors
     /// Why not all of them came.
     fn fetch(&self, real: &RealNerdctl, source: &str) -> Result<()> {
-        let before = SystemTime::now().into();
-        let fetched = self.pull(real, source);
-        let removed = self.remove_record(source, &before);
-        fetched.and(removed)
-    }
-
-    /// The new image holds what has come, so nobody needs the record that a pull makes. One that was there before, or that
-    /// somebody else has written to as well, stays.
-    fn remove_record(&self, source: &str, before: &Timestamp) -> Result<()> {
-        let Some(image) = self.containerd.image(source)? else {
-            return Ok(());
-        };
-        let is_later =
-            |time: &Timestamp| (time.seconds, time.nanos) > (before.seconds, before.nanos);
-        let is_own = image.created_at.as_ref().is_some_and(is_later);
-        if is_own && image.created_at == image.updated_at {
-            self.containerd.remove_image(source)?;
+        ensure_wanted()?;
+        let tag = format!(":freezeframe-{}@", unique_name());
+        let name = source.replacen('@', &tag, 1);
+        let fetched = self.pull(real, &name);
+        if let Err(error) = self.containerd.remove_image(&name) {
+            log::debug(&format!("{error:#}"));
         }
-        Ok(())
+        fetched
     }
 
-    fn pull(&self, real: &RealNerdctl, source: &str) -> Result<()> {
+    fn pull(&self, real: &RealNerdctl, name: &str) -> Result<()> {
         let platform = format!("--platform={}", self.plan.base.platform());
         let mut words = self.arguments.globals.clone();
-        let own = ["pull", "--quiet", "--unpack=false", &platform, source];
+        let own = ["pull", "--quiet", "--unpack=false", &platform, name];
         words.extend(own.map(OsString::from));
         let pulling = real.start_apart(words)?;
         let ended = self.wait(&pulling);
@@ -121,7 +113,7 @@ impl Supply<'_> {
                 }
                 bail!(last_words(&output.stderr).unwrap_or(output.status.to_string()));
             }
-            signals::check().context("not waited for any longer")?;
+            ensure_wanted()?;
             if !is_noted && began.elapsed() > UNNOTICED {
                 self.note(patience.seen.missing);
                 is_noted = true;
@@ -172,6 +164,10 @@ impl Supply<'_> {
             self.plan.base.layers.len()
         )
     }
+}
+
+fn ensure_wanted() -> Result<()> {
+    signals::check().context("not waited for any longer")
 }
 
 /// Ends whatever the real nerdctl consists of, which may be a script and what that has started.

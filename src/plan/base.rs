@@ -152,7 +152,7 @@ impl BaseImage {
             command_line: &subject.command_line(),
         };
         let digest = match &self.named_by {
-            // The name leads to the commit; who has made it keeps the image below as well.
+            // The name leads to the commit; ours keep the image below as well.
             _ if self.is_below_commit => search.whole(&subject.snapshotter)?,
             Some(named) => Some(named.clone()),
             None => Some(self.manifest_digest.clone()),

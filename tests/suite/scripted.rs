@@ -1,4 +1,4 @@
-//! A nerdctl whose `commit` is a shell script of the test's; all else goes to nerdctl.
+//! A nerdctl that is a shell script of the test's, but for `inspect`, which goes to nerdctl.
 
 use crate::FREEZEFRAME;
 use harness::{Daemon, Freezeframe, Result};
