@@ -14,6 +14,7 @@ use crate::arguments::CommitArguments;
 use crate::containerd::{Containerd, TaskStatus, Unreachable};
 use crate::delegate::{self, Delegation, PauseRefused, Try};
 use crate::direct::DirectCommit;
+use crate::fetch::Supply;
 use crate::freeze::{self, MayBeFrozen};
 use crate::log;
 use crate::passthrough::RealNerdctl;
@@ -191,7 +192,6 @@ impl<'a> Commit<'a> {
         (self.report.strategy, self.report.reason) = (Some("direct"), None);
         let direct = DirectCommit {
             containerd: &scene.containerd,
-            real,
             subject: &scene.subject,
             plan,
             arguments: self.arguments,
@@ -200,7 +200,14 @@ impl<'a> Commit<'a> {
         };
         direct.run(&mut self.stages, &mut self.report)?;
         self.print_digest()?;
-        direct.supply_base(&mut self.stages);
+        let supply = Supply {
+            containerd: &scene.containerd.for_cleaning_up(),
+            real,
+            arguments: self.arguments,
+            subject: &scene.subject,
+            plan,
+        };
+        log::warnings(supply.run(&mut self.stages).as_slice());
         Ok(())
     }
 

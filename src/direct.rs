@@ -9,13 +9,11 @@ use crate::arguments::CommitArguments;
 use crate::capture::lower::Lower;
 use crate::capture::{Capture, Captured, Tally, unchanged};
 use crate::containerd::{Containerd, Lease, OverlayMount, TaskStatus};
-use crate::fetch::Supply;
 use crate::freeze;
 use crate::image::{Image, Parts};
 use crate::layer::{self, Layer};
 use crate::locks::Locks;
 use crate::log;
-use crate::passthrough::RealNerdctl;
 use crate::plan::{DirectPlan, Obstacle, Subject, if_forbidden, if_mounted_over};
 use crate::prepared::prepare;
 use crate::report::{Report, milliseconds};
@@ -28,8 +26,6 @@ use crate::system::signals;
 /// A commit that is ours from the first step to the last.
 pub struct DirectCommit<'a> {
     pub containerd: &'a Containerd,
-    /// Where there is one, it fetches what the base image lacks.
-    pub real: Option<&'a RealNerdctl>,
     pub subject: &'a Subject,
     pub plan: &'a DirectPlan,
     pub arguments: &'a CommitArguments,
@@ -94,18 +90,6 @@ impl DirectCommit<'_> {
         report.image = Some(arguments.reference.clone());
         report_image(report, &layer, image);
         Ok(())
-    }
-
-    /// Has fetched what the image cannot be pushed without, when all of it is made, or says what is lacking.
-    pub fn supply_base(&self, stages: &mut Stages) {
-        let supply = Supply {
-            containerd: &self.containerd.for_cleaning_up(),
-            real: self.real,
-            arguments: self.arguments,
-            subject: self.subject,
-            plan: self.plan,
-        };
-        log::warnings(supply.run(stages).as_slice());
     }
 
     fn capture<'c>(&'c self, prepared: &'c OverlayMount, name_in_marks: &'c str) -> Capture<'c> {

@@ -26,7 +26,12 @@ fn mine(text: &str) -> Image {
 
 /// A running container of `MINE` with one changed file.
 fn changed(daemon: &Daemon) -> Result<Container<'_>> {
-    let container = Container::run(daemon, MINE, &["sleep", "1000"])?;
+    changed_of(daemon, MINE)
+}
+
+/// The same of another image.
+fn changed_of<'d>(daemon: &'d Daemon, name: &str) -> Result<Container<'d>> {
+    let container = Container::run(daemon, name, &["sleep", "1000"])?;
     container.shell("echo changed >/srv/plain")?;
     Ok(container)
 }

@@ -2,7 +2,7 @@
 //! fetches them, as for its own commit.
 
 use super::layers::{discard, save};
-use super::{IMAGE, MINE, assert_runs, changed, mine};
+use super::{IMAGE, MINE, assert_runs, changed, changed_of, mine};
 use crate::FREEZEFRAME;
 use crate::scripted::Scripted;
 use harness::{Commit, Container, Daemon, Registry, Result, Signal};
@@ -11,8 +11,7 @@ use std::net::TcpListener;
 
 /// A container of an image `name` with one changed file, all of whose layers are discarded.
 fn without_layers<'d>(daemon: &'d Daemon, name: &str) -> Result<Container<'d>> {
-    let container = Container::run(daemon, name, &["sleep", "1000"])?;
-    container.shell("echo changed >/srv/plain")?;
+    let container = changed_of(daemon, name)?;
     discard(daemon, name, 3)?;
     Ok(container)
 }
@@ -82,8 +81,7 @@ fn what_the_base_lacks_is_fetched_so_that_the_image_can_be_pushed() -> Result {
 fn what_lies_below_a_commit_to_its_own_name_is_fetched() -> Result {
     let daemon = Daemon::start()?;
     let (_registry, name) = with_registry(&daemon)?;
-    let container = Container::run(&daemon, &name, &["sleep", "1000"])?;
-    container.shell("echo changed >/srv/plain")?;
+    let container = changed_of(&daemon, &name)?;
     commit_as(&container, &name)?;
     discard(&daemon, &name, 3)?;
     let again = commit_as(&container, &name)?;
