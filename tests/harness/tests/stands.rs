@@ -39,7 +39,12 @@ fn assert_gone(folder: &Path, cgroup: &Path, pid: u32) {
         "{} is left",
         cgroup.display()
     );
-    assert!(!Path::new(&format!("/proc/{pid}")).exists());
+    // One that its shim had no time to reap is process 1's to reap, which may take it seconds.
+    wait_until("a process being gone", Duration::from_secs(10), || {
+        let process = format!("/proc/{pid}");
+        Ok((!Path::new(&process).exists()).then_some(()))
+    })
+    .unwrap();
     let devices = Command::new("losetup").arg("-a").output().unwrap();
     assert!(!String::from_utf8_lossy(&devices.stdout).contains(name));
 }
