@@ -4,9 +4,7 @@
 use crate::FREEZEFRAME;
 use crate::report::on_terminal;
 use crate::scripted::Scripted;
-use harness::{
-    BASE, Container, Daemon, FileSystem, Leftovers, Result, Tree, View, outcome, own_program,
-};
+use harness::{BASE, Container, Daemon, FileSystem, Leftovers, Result, Tree, View, outcome, probe};
 use nix::libc;
 use rustix::fs::{major, minor};
 use serde_json::Value;
@@ -62,7 +60,7 @@ fn a_kernel_that_does_not_resolve_paths_beneath_a_directory_is_left_to_the_real_
     let container = daemon.run(&["sleep", "1000"])?;
     container.shell("echo something >/srv/new")?;
     let openat2 = libc::SYS_openat2.to_string();
-    let probe = own_program("probe")?.display().to_string();
+    let probe = probe::installed(&daemon).display().to_string();
     let reason = delegated_behind(&container, &[&probe, "without", &openat2])?;
     assert_eq!(
         reason,
@@ -79,7 +77,7 @@ fn what_we_are_forbidden_to_make_is_left_to_the_real_nerdctl() -> Result {
     daemon.ctr().collect_garbage()?;
     let before = Leftovers::now(&container)?;
     let mknodat = libc::SYS_mknodat.to_string();
-    let probe = own_program("probe")?.display().to_string();
+    let probe = probe::installed(&daemon).display().to_string();
     for (change, stage) in [
         (
             "rm -r /srv/many; mkdir /srv/many",

@@ -5,7 +5,7 @@ use crate::shell::outcome;
 use anyhow::Context;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A static program: it runs in any image, and on the host.
@@ -20,9 +20,15 @@ pub fn install(folder: &Path) -> Result {
     Ok(())
 }
 
+/// Where it lies on the daemon's host, to be run there.
+#[must_use]
+pub fn installed(daemon: &crate::Daemon) -> PathBuf {
+    daemon.run_folder().join(NAME)
+}
+
 /// Whether the tree below `directory`, seen from the host, keeps the probe's law.
 pub fn check_law(daemon: &crate::Daemon, directory: &Path) -> Result {
-    let mut command = Command::new(daemon.run_folder().join(NAME));
+    let mut command = Command::new(installed(daemon));
     outcome(command.arg("check-law").arg(directory))?
         .succeeded()
         .context("the tree is not of one moment")?;
