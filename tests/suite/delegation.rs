@@ -254,13 +254,16 @@ fn delegated_where_writable(daemon: &Daemon, folders: &[&Path]) -> Result<String
     let folders: Vec<_> = folders.chain([own]).collect();
     let protect = format!(
         r#"for folder in {}; do mkdir -p "$folder"; mount --bind "$folder" "$folder"; done
-        awk '$2 !~ "^({}|/dev|/proc|/sys)(/|$)" {{print $2}}' /proc/mounts | while read -r point; do
+        # The daemon's disk may itself lie below /dev.
+        awk '$2 !~ "^({})(/|$)" && ($2 ~ "^{}/" || $2 !~ "^/(dev|proc|sys)(/|$)") {{print $2}}' /proc/mounts |
+        while read -r point; do
             # Those of other tests come and go.
             mount -o remount,bind,ro "$point" || ! mountpoint -q "$point"
         done
         exec "$@""#,
         folders.join(" "),
-        folders.join("|")
+        folders.join("|"),
+        daemon.folder().display()
     );
     delegated_behind(
         &container,
